@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from post_call.rules.words import Word, word_set, words_of
 
-_SKIPPED = word_set("a an the um uh er erm mm hmm just really actually please so")
+_SKIPPED = word_set("a an the um uh er erm mm hmm just actually")
 _GAP_WORDS = 4
 _FUZZY_LETTERS = 7
 _GAP: frozenset[str] = frozenset()
