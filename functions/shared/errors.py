@@ -44,6 +44,10 @@ class RecordingNotAudio(Exception):
     """The bytes are no audio in a format that the decoder knows."""
 
 
+class RecordingUnsupported(Exception):
+    """The recording is audio of a kind that this system has no use for, such as six channels."""
+
+
 class RecordingTruncated(Exception):
     """The header promises more audio than the object holds, or decoding breaks off."""
 

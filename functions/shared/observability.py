@@ -1,0 +1,59 @@
+"""What a person on call sees of a step: one decorator, `@step`.
+
+Each log line carries the business ids of the step's event; a failure is counted, logged by its
+class and raised unchanged, because Step Functions matches the class by name. Nothing here logs an
+event, an environment or an object's key: they can hold a customer's words or name.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics()
+
+_BUSINESS_IDS = ("call_id", "customer_id", "ticket_id", "trace_id")
+
+type Handler[Event, Result] = Callable[[Event, LambdaContext], Result]
+
+
+def step[Event, Result](handler: Handler[Event, Result]) -> Handler[Event, Result]:
+    """Give a handler its log context, trace segment and metrics."""
+
+    @wraps(handler)
+    def observed(event: Event, context: LambdaContext) -> Result:
+        logger.set_correlation_id(context.aws_request_id)
+        logger.append_keys(**_business_ids(event))
+        try:
+            return handler(event, context)
+        except BaseException as error:
+            metrics.add_metric(name="StepFailed", unit=MetricUnit.Count, value=1)
+            metrics.add_metadata(key="error", value=type(error).__name__)
+            logger.warning("step failed", error=type(error).__name__)
+            raise
+        finally:
+            logger.remove_keys(list(_BUSINESS_IDS))
+
+    traced: Handler[Event, Result] = tracer.capture_lambda_handler(
+        observed, capture_response=False, capture_error=False
+    )
+    measured: Handler[Event, Result] = metrics.log_metrics(traced)
+    return measured
+
+
+def _business_ids(event: object) -> dict[str, str]:
+    if not isinstance(event, dict):
+        return {}
+    return {name: str(event[name]) for name in _BUSINESS_IDS if name in event}
+
+
+def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> None:
+    """Add a business metric to the running step."""
+    metrics.add_metric(name=name, unit=unit, value=value)
+
+
+__all__ = ["count", "logger", "step"]
