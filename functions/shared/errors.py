@@ -62,3 +62,7 @@ class SpeechEngineMissing(Exception):
 
 class ClaimLost(Exception):
     """Another execution owns the call by now: what this one made must not be stored."""
+
+
+class RecordingMetadataInvalid(Exception):
+    """A recording's name, metadata or tags say something that cannot be, such as month 13."""
