@@ -19,6 +19,7 @@ SAMPLE_RATE = 16_000
 CHANNELS = {"AGENT": 0, "CUSTOMER": 1}
 LEAD_MS = 600
 TURN_GAP_MS = 650
+SENTENCE_GAP_MS = 450
 TRUNCATED_NAME = "Outage_GUID_7f3a04_AGENT_ChrisL_CUST_1002_DT_2026-03-02T16-58-10_truncated.wav"
 
 
@@ -54,7 +55,16 @@ def parse_script(text: str) -> Script:
 
 
 def say(text: str, voice: str) -> np.ndarray:
-    """The text spoken by a flite voice: int16 samples at 16 kHz, without flite's own silence."""
+    """The text spoken by a flite voice: int16 samples at 16 kHz, with a pause after sentences."""
+    gap = np.zeros(SENTENCE_GAP_MS * SAMPLE_RATE // 1000, dtype=np.int16)
+    parts: list[np.ndarray] = []
+    for sentence in re.split(r"(?<=[.?]) ", text):
+        parts += [say_sentence(sentence, voice), gap]
+    return np.concatenate(parts[:-1])
+
+
+def say_sentence(text: str, voice: str) -> np.ndarray:
+    """Without the silence that flite puts around it."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as spoken:
         subprocess.run(["flite", "-voice", voice, "-t", text, "-o", spoken.name], check=True)
         samples, rate = soundfile.read(spoken.name, dtype="int16")
