@@ -63,7 +63,7 @@ def make_environment(name, force):
     install += ["--python", str(target / "bin" / "python")]
     run(install + ["--require-hashes"] + [part for lock in locks for part in ("-r", lock)])
     for package in packages:
-        run(install + ["--no-deps", "--editable", package])
+        run(install + ["--no-deps", "--no-build-isolation", "--editable", package])
     stamp.write_text(fingerprint)
 
 

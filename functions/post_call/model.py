@@ -83,6 +83,25 @@ class PeriodScore(TypedDict):
     EndOffsetMillis: int
 
 
+class Additions(TypedDict):
+    """What Amazon's schema does not know; `speech` is spans of voice activity in milliseconds.
+
+    The transcript comes with engine, duration_ms and, from the embedded engine, speech; Store
+    Analysis adds the rest.
+    """
+
+    engine: dict[str, str]
+    duration_ms: int
+    speech: NotRequired[dict[Role, list[tuple[int, int]]]]
+    call_id: NotRequired[str]
+    version: NotRequired[int]
+    recording: NotRequired[dict[str, object]]
+    metadata: NotRequired[dict[str, str]]
+    sentiment_trend: NotRequired[dict[Role, object]]
+    summary: NotRequired[dict[str, object]]
+    follow_up_reasons: NotRequired[list[str]]
+
+
 class CallDocument(TypedDict):
     """A transcript, and after analysis the whole analysed call."""
 
@@ -95,4 +114,4 @@ class CallDocument(TypedDict):
     Transcript: list[Turn]
     ConversationCharacteristics: NotRequired[dict[str, object]]
     Categories: NotRequired[dict[str, object]]
-    Aftercall: NotRequired[dict[str, object]]
+    Aftercall: NotRequired[Additions]

@@ -1,0 +1,33 @@
+"""Writing customers and entities; everybody reads them through `shared.customers`."""
+
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeSerializer
+from pydantic import BaseModel
+
+from shared.clients import transient_failures
+from shared.customers import CUSTOMER_ITEM, ENTITY_PREFIX, Customer, Entity
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_serialise = TypeSerializer().serialize
+
+
+def save_customer(client: "DynamoDBClient", table_name: str, customer: Customer) -> None:
+    """Write a customer, replacing what was known of them."""
+    _put(client, table_name, CUSTOMER_ITEM, customer)
+
+
+def save_entity(client: "DynamoDBClient", table_name: str, entity: Entity) -> None:
+    """Write an entity of a customer, replacing what was known of it."""
+    _put(client, table_name, ENTITY_PREFIX + entity.entity_id, entity)
+
+
+def _put(table_name: str, item_name: str, model: BaseModel) -> None:
+    values: dict[str, Any] = {"item": item_name, **model.model_dump(mode="json")}
+    with transient_failures():
+        client.put_item(
+            TableName=table_name,
+            Item={name: _serialise(value) for name, value in values.items()},
+        )

@@ -1,0 +1,77 @@
+"""The calls table: one item `call` for each call, and an index item for each of its categories.
+
+Keys are `call_id` and `item`. Indexes: `by_day`, `by_agent`, `by_customer` and `by_category`, each
+sorted by `created_at`, the time at which the call took place. Only the owner of a call, the
+execution whose ARN the item holds, may change it.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from shared.clients import dynamodb, error_code, transient_failures
+
+CALLS_TABLE_NAME = os.environ["CALLS_TABLE_NAME"]
+
+_serialise = TypeSerializer().serialize
+_deserialise = TypeDeserializer().deserialize
+
+
+def call_key(call_id: str) -> dict[str, Any]:
+    return {"call_id": {"S": call_id}, "item": {"S": "call"}}
+
+
+def category_key(call_id: str, category: str) -> dict[str, Any]:
+    return {"call_id": {"S": call_id}, "item": {"S": f"category#{category}"}}
+
+
+def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write plain values as DynamoDB attributes."""
+    return {name: _serialise(value) for name, value in values.items()}
+
+
+def get_call(call_id: str) -> dict[str, Any] | None:
+    """Read a call's item as plain values; None when there is none."""
+    with transient_failures():
+        reply = dynamodb().get_item(
+            TableName=CALLS_TABLE_NAME, Key=call_key(call_id), ConsistentRead=True
+        )
+    item = reply.get("Item")
+    return {name: _deserialise(value) for name, value in item.items()} if item else None
+
+
+def record_failed_call(
+    call_id: str, execution_arn: str, failure: Mapping[str, Any], *, only_processing: bool
+) -> bool:
+    """Mark a call as FAILED if this execution owns it; tell whether it did.
+
+    `failure` has failed_state, error, cause, failed_at and recorded_by. A call that nobody has
+    claimed becomes this execution's failure, unless `only_processing` asks for a running one.
+    """
+    owned = "execution_arn = :execution_arn"
+    condition = f"{owned} AND #state = :processing" if only_processing else owned
+    if not only_processing:
+        condition = f"attribute_not_exists(call_id) OR {condition}"
+    values = {f":{name}": value for name, value in failure.items()}
+    values |= {":execution_arn": execution_arn, ":failed": "FAILED"}
+    if only_processing:
+        values[":processing"] = "PROCESSING"
+    try:
+        with transient_failures():
+            dynamodb().update_item(
+                TableName=CALLS_TABLE_NAME,
+                Key=call_key(call_id),
+                ConditionExpression=condition,
+                UpdateExpression="SET #state = :failed, execution_arn = :execution_arn, "
+                + ", ".join(f"#{name} = :{name}" for name in failure),
+                ExpressionAttributeNames={"#state": "state"} | {f"#{n}": n for n in failure},
+                ExpressionAttributeValues=to_attributes(values),
+            )
+    except ClientError as error:
+        if error_code(error) == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True

@@ -1,0 +1,42 @@
+"""What Step Functions tells of a failure, in plain words."""
+
+import json
+from typing import TypedDict
+
+CAUSE_LIMIT = 4000
+"""Longest cause that is kept, in characters; Step Functions itself ends at 32,768."""
+
+
+class Failure(TypedDict):
+    """What a Catch puts at its ResultPath."""
+
+    Error: str
+    Cause: str
+
+
+def root_failure(failure: Failure) -> Failure:
+    """Follow a nested execution's failure down to the error that began it.
+
+    A `.sync:2` task fails with States.TaskFailed and the child's description, whose own Error and
+    Cause are the real ones.
+    """
+    if failure["Error"] != "States.TaskFailed":
+        return failure
+    child = _as_object(failure["Cause"])
+    if isinstance(child.get("Error"), str):
+        return root_failure({"Error": child["Error"], "Cause": child.get("Cause") or ""})
+    return failure
+
+
+def plain_cause(failure: Failure) -> str:
+    """The message of an error: a Lambda function's own message without its stack trace."""
+    message = _as_object(failure["Cause"]).get("errorMessage")
+    return (message if isinstance(message, str) else failure["Cause"])[:CAUSE_LIMIT]
+
+
+def _as_object(cause: str) -> dict[str, object]:
+    try:
+        parsed = json.loads(cause)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,65 @@
+"""Write on the call what failed, where and why, as the last thing before its execution fails.
+
+Every Catch of the machine leads here. The call's record is changed only if this execution still
+owns it; the real error and cause go back to the machine, which ends with them.
+"""
+
+from typing import TypedDict
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from post_call.calls_table import record_failed_call
+from post_call.failure import Failure, plain_cause, root_failure
+from post_call.recording_object import RecordingObject
+from shared.observability import count, logger, step
+from shared.times import format_time, now
+
+
+class Input(TypedDict):
+    call_id: str
+    attempt: int
+    execution_arn: str
+    recording: RecordingObject
+    created_at: str
+    failed: dict[str, Failure]
+
+
+class Output(TypedDict):
+    error: str
+    cause: str
+    failed_at: str
+
+
+@step
+def handler(event: Input, context: LambdaContext) -> Output:
+    failed_state, failure = first_failure(event["failed"])
+    real = root_failure(failure)
+    output: Output = {
+        "error": real["Error"],
+        "cause": plain_cause(real),
+        "failed_at": format_time(now()),
+    }
+    recorded = record_failed_call(
+        event["call_id"],
+        event["execution_arn"],
+        {
+            **output,
+            "failed_state": failed_state,
+            "attempt": event["attempt"],
+            "recording_bucket": event["recording"]["bucket"],
+            "recording_key": event["recording"]["key"],
+            "created_at": event["created_at"],
+            "day": event["created_at"][:10],
+            "recorded_by": "record_failure",
+        },
+        only_processing=False,
+    )
+    count("CallFailed")
+    logger.error("call failed", error=real["Error"], failed_state=failed_state, recorded=recorded)
+    return output
+
+
+def first_failure(failed: dict[str, Failure]) -> tuple[str, Failure]:
+    """The state that failed. When quarantining failed as well, the reason for it is the failure."""
+    states = [state for state in failed if state != "quarantine_recording"] or list(failed)
+    return states[0], failed[states[0]]

@@ -1,0 +1,104 @@
+"""Customers and their entities, as every domain may read them.
+
+Both lie in the customers table, keyed by `customer_id` and `item`: the customer itself is the item
+`customer`, each entity `entity#<entity id>`. Only `functions/customers/` writes there.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from boto3.dynamodb.types import TypeDeserializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.clients import dynamodb, transient_failures
+
+CUSTOMER_ITEM = "customer"
+ENTITY_PREFIX = "entity#"
+
+_deserialise = TypeDeserializer().deserialize
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+EMail = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
+
+Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
+"""E.164: a plus sign, the country and the number."""
+
+
+def _known_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"there is no time zone {name!r}")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+
+
+class StorageAccount(BaseModel):
+    """Where a customer keeps documents; `secret_name` names the credentials, it never holds them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: Literal["s3", "webdav"]
+    location: str = Field(min_length=1, max_length=1024)
+    secret_name: str | None = None
+
+
+class Customer(BaseModel):
+    """Whom the contact centre serves: how to reach them, in which language, at which hours."""
+
+    model_config = ConfigDict(frozen=True)
+
+    customer_id: Id
+    name: str = Field(min_length=1, max_length=200)
+    email: EMail | None = None
+    phone: Phone | None = None
+    language: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
+    time_zone: TimeZone = "UTC"
+    plan: Literal["basic", "business", "enterprise"] = "basic"
+    storage: StorageAccount | None = None
+
+
+class Entity(BaseModel):
+    """One set of books, site or company of a customer: the folders and templates of its periods."""
+
+    model_config = ConfigDict(frozen=True)
+
+    customer_id: Id
+    entity_id: Id
+    name: str = Field(min_length=1, max_length=200)
+    folders: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+
+
+def get_customer(table_name: str, customer_id: str) -> Customer | None:
+    """Read one customer; None for an id that nobody has."""
+    with transient_failures():
+        reply = dynamodb().get_item(
+            TableName=table_name,
+            Key={"customer_id": {"S": customer_id}, "item": {"S": CUSTOMER_ITEM}},
+        )
+    item = reply.get("Item")
+    return Customer.model_validate(_plain(item)) if item else None
+
+
+def entities_of(table_name: str, customer_id: str) -> Iterator[Entity]:
+    """Read a customer's entities in the order of their ids, page by page."""
+    pages = dynamodb().get_paginator("query").paginate(
+        TableName=table_name,
+        KeyConditionExpression="customer_id = :customer_id AND begins_with(#item, :prefix)",
+        ExpressionAttributeNames={"#item": "item"},
+        ExpressionAttributeValues={
+            ":customer_id": {"S": customer_id},
+            ":prefix": {"S": ENTITY_PREFIX},
+        },
+    )
+    with transient_failures():
+        for page in pages:
+            for item in page["Items"]:
+                yield Entity.model_validate(_plain(item))
+
+
+def _plain(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: _deserialise(value) for name, value in item.items()}

@@ -1,0 +1,111 @@
+"""The laptop cloud: an emulator of AWS inside this project, without Docker or an account."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+from local.cloud import deployment, emulator, logs
+from local.cloud.settings import CloudError, Instance
+
+VOLATILE = "All state is in memory: stopping it, or a crash, loses it; `make up deploy` begins anew."
+
+
+def main() -> int:
+    arguments = parse()
+    instance = Instance(arguments.instance)
+    try:
+        command: Callable[[Instance, argparse.Namespace], int] = COMMANDS[arguments.command]
+        return command(instance, arguments)
+    except CloudError as error:
+        say(f"error: {error}")
+        return 1
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.cloud", description=__doc__)
+    parser.add_argument("--instance", default="dev", help="which laptop cloud (default: dev)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    begin = commands.add_parser("start", help="start the emulator and wait until it answers")
+    begin.add_argument("--port", type=int, help="port on 127.0.0.1 (default: 4566, or a free one)")
+    commands.add_parser("deploy", help="sam build and sam deploy into it, starting it if need be")
+    commands.add_parser("status", help="what runs, where, and what is deployed")
+    commands.add_parser("stop", help="stop it and everything it started")
+    commands.add_parser("reset", help="stop it, forget all state, start and deploy again")
+    show = commands.add_parser("logs", help="logs of the functions, or of the emulator itself")
+    show.add_argument("--function", default="", help="only functions whose name contains this")
+    show.add_argument("--emulator", action="store_true", help="the emulator's own log")
+    return parser.parse_args()
+
+
+def start(instance: Instance, arguments: argparse.Namespace) -> int:
+    endpoint = emulator.start(instance, arguments.port, say)
+    say(f"ready at {endpoint}. {VOLATILE}")
+    return 0
+
+
+def deploy(instance: Instance, arguments: argparse.Namespace) -> int:
+    begin = time.monotonic()
+    endpoint = emulator.start(instance, None, say)
+    outputs = deployment.deploy(instance, endpoint, say)
+    say(f"deployed in {time.monotonic() - begin:.0f} s:")
+    for name, value in sorted(outputs.items()):
+        say(f"  {name:34} {value}")
+    return 0
+
+
+def status(instance: Instance, arguments: argparse.Namespace) -> int:
+    endpoint = emulator.endpoint_of(instance)
+    if endpoint is None:
+        say("the laptop cloud does not run; `make up` starts it.")
+        return 1
+    say(f"runs at {endpoint}")
+    services = emulator.health(endpoint) or {}
+    say("services in use: " + ", ".join(n for n, state in services.items() if state == "running"))
+    if instance.outputs_file.exists():
+        for name, value in sorted(deployment.stack_outputs(endpoint).items()):
+            say(f"  {name:34} {value}")
+    else:
+        say("nothing is deployed; `make deploy` does it.")
+    return 0
+
+
+def stop(instance: Instance, arguments: argparse.Namespace) -> int:
+    stopped = emulator.stop(instance, say)
+    say("stopped." if stopped else "the laptop cloud did not run.")
+    return 0
+
+
+def reset(instance: Instance, arguments: argparse.Namespace) -> int:
+    emulator.stop(instance, say)
+    return deploy(instance, arguments)
+
+
+def show_logs(instance: Instance, arguments: argparse.Namespace) -> int:
+    if arguments.emulator:
+        sys.stdout.write(instance.log_file.read_text(errors="replace"))
+        return 0
+    endpoint = emulator.endpoint_of(instance)
+    if endpoint is None:
+        raise CloudError("the laptop cloud does not run; `make up` starts it.")
+    for line in logs.function_logs(endpoint, arguments.function):
+        say(line)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
+    "start": start,
+    "deploy": deploy,
+    "status": status,
+    "stop": stop,
+    "reset": reset,
+    "logs": show_logs,
+}
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""Build and deploy the real template with the real SAM CLI, and read what came of it."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import boto3
+from botocore.exceptions import ClientError
+
+from local.cloud.settings import (
+    CREDENTIALS,
+    PROJECT_BIN,
+    ROOT,
+    STACK_NAME,
+    CloudError,
+    Instance,
+)
+
+PARAMETERS = {
+    # Fewer than the processes that may live at once, so that a call's own steps find room.
+    "MaxConcurrentCalls": "4",
+    "ChunkConcurrency": str(max(2, os.cpu_count() or 1)),
+    "LogRetentionDays": "1",
+}
+"""What the laptop wants otherwise than production; the template stays the same."""
+
+Progress = Callable[[str], None]
+
+
+def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, str]:
+    """Build what changed, deploy it, and return the stack's outputs."""
+    progress("building the functions (sam build) ...")
+    _sam(["build"], endpoint, progress)
+    progress("deploying the template (sam deploy) ...")
+    overrides = [f"{name}={value}" for name, value in parameters(endpoint).items()]
+    try:
+        _sam(["deploy", "--parameter-overrides", *overrides], endpoint, progress)
+    except CloudError as error:
+        raise CloudError("\n".join([str(error), *failed_resources(endpoint)])) from error
+    outputs = stack_outputs(endpoint)
+    instance.outputs_file.write_text(json.dumps(outputs, indent=2))
+    return outputs
+
+
+def parameters(endpoint: str) -> dict[str, str]:
+    return PARAMETERS | {"EndpointUrl": endpoint}
+
+
+def stack_outputs(endpoint: str) -> dict[str, str]:
+    """The deployed stack's outputs."""
+    stack = client("cloudformation", endpoint).describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def failed_resources(endpoint: str) -> list[str]:
+    """Which resources failed, and why, in plain lines."""
+    try:
+        events = client("cloudformation", endpoint).describe_stack_events(StackName=STACK_NAME)
+    except ClientError as error:
+        return [f"(the stack's events cannot be read: {error})"]
+    return [
+        f"{event['LogicalResourceId']} ({event['ResourceType']}): "
+        f"{event.get('ResourceStatusReason', 'no reason given')}"
+        for event in events["StackEvents"]
+        if event["ResourceStatus"].endswith("_FAILED")
+    ]
+
+
+def client(service: str, endpoint: str):  # type: ignore[no-untyped-def]
+    """A boto3 client of the laptop cloud."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def sam_environment(endpoint: str) -> dict[str, str]:
+    """SAM's environment: the project's interpreter first on PATH, the laptop cloud as AWS."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return (
+        kept
+        | CREDENTIALS
+        | {
+            "PATH": f"{PROJECT_BIN}{os.pathsep}{os.environ['PATH']}",
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_BETA_BUILD_PERFORMANCE": "1",
+            "SAM_CLI_BETA_PACKAGE_PERFORMANCE": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
+    )
+
+
+def _sam(arguments: list[str], endpoint: str, progress: Progress) -> None:
+    command = [str(PROJECT_BIN / "sam"), *arguments, "--config-env", "local"]
+    begin = time.monotonic()
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=sam_environment(endpoint),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        said = list(_shown(process.stdout, progress))
+    if process.returncode:
+        raise CloudError("\n".join([f"sam {arguments[0]} failed:", *said[-25:]]))
+    progress(f"  sam {arguments[0]}: {time.monotonic() - begin:.0f} s")
+
+
+def _shown(lines: Iterator[str], progress: Progress) -> Iterator[str]:
+    """Pass SAM's lines on, showing those that tell of progress."""
+    for line in lines:
+        text = line.rstrip()
+        if text.startswith(("Building codeuri", "CREATE_FAILED", "UPDATE_FAILED")):
+            progress(f"  {text}")
+        yield text

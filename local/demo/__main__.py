@@ -1,0 +1,60 @@
+"""The demo: real work through the laptop cloud, shown while it happens, one domain after another."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from local.cloud import deployment, emulator
+from local.cloud.settings import CloudError, Instance
+from local.demo import post_call
+from local.cloud.client import Cloud
+
+DOMAINS: dict[str, Callable[[Cloud, Console, Path | None], bool]] = {"post_call": post_call.show}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
+    parser.add_argument("--instance", default="dev", help="which laptop cloud (default: dev)")
+    parser.add_argument("--domain", choices=sorted(DOMAINS), help="only this domain (default: all)")
+    parser.add_argument(
+        "--calls", type=Path, metavar="FOLDER", help="recordings of your own instead of the samples"
+    )
+    parser.add_argument(
+        "--deploy", action="store_true", help="deploy first, even where a stack is deployed already"
+    )
+    arguments = parser.parse_args()
+    console = Console(highlight=False)
+    begin = time.monotonic()
+    try:
+        cloud = ready_cloud(Instance(arguments.instance), arguments.deploy, console)
+        shown = [
+            DOMAINS[domain](cloud, console, arguments.calls)
+            for domain in ([arguments.domain] if arguments.domain else DOMAINS)
+        ]
+    except CloudError as error:
+        console.print(f"error: {error}", style="red", markup=False)
+        return 1
+    console.print(f"\nDemo finished in {time.monotonic() - begin:.0f} s.")
+    return 0 if all(shown) else 1
+
+
+def ready_cloud(instance: Instance, deploy: bool, console: Console) -> Cloud:
+    """The running, deployed laptop cloud; started and deployed where it is not."""
+    endpoint = emulator.endpoint_of(instance)
+    if deploy or endpoint is None or not instance.outputs_file.exists():
+        endpoint = emulator.start(instance, None, lambda text: console.print(text, markup=False))
+        outputs = deployment.deploy(
+            instance, endpoint, lambda text: console.print(text, markup=False)
+        )
+    else:
+        outputs = json.loads(instance.outputs_file.read_text())
+    return Cloud(endpoint, outputs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
