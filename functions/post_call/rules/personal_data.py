@@ -44,10 +44,10 @@ _FILLERS = word_set(
     " sorry alright absolutely perfect great i'm can do me to at"
 )
 _NOT_NAMES = _FILLERS | word_set(
-    "[pii] a an not going just calling speaking from with about having trying looking"
-    " very really happy afraid glad still also now today there where what who when how why on in for"
-    " someone somebody supervisor manager agent customer was were have has had would could"
-    " should we they he she you your our their but because or if then last first your correct done all good fine one"
+    "[pii] a an not going just calling speaking from with about having trying looking very really"
+    " happy afraid glad still also now today there where what who when how why on in for someone"
+    " somebody supervisor manager agent customer was were have has had would could should we they"
+    " he she you your our their but because or if then last first correct done all good fine one"
     " help need want will may me us"
 )
 _NAME_LIMIT = 2
