@@ -52,6 +52,7 @@ _NOT_NAMES = _FILLERS | word_set(
 )
 _NAME_LIMIT = 2
 _SPELT_LETTERS = 3
+_EMAIL_BARE_WORDS = 3
 _STREETS = word_set(
     "street st road rd avenue ave lane ln drive dr court ct close way boulevard blvd place terrace"
     " square crescent highway"
@@ -102,7 +103,7 @@ _ASKING = re.compile(
     r"\bwhere\b|\bread (?:me|out)\b|\bspell\b|\blast (?:four|three|two|4|3)\b|\bremind me\b",
     re.IGNORECASE,
 )
-_SHORT_REQUEST = re.compile(r"^(?:\W*\w+){0,3}\W+your(?:\W+\w+){1,4}\W*$", re.IGNORECASE)
+_SHORT_REQUEST = re.compile(r"^(?:\W*\w+\b){0,3}\W+your(?:\W+\w+){1,4}\W*$", re.IGNORECASE)
 """As in "okay and your date of birth"."""
 
 _WRITTEN: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -416,11 +417,14 @@ def _spoken_emails(content: str, words: list[Word]) -> list[_Piece]:
     """`john dot smith at example dot com`; the part before "at" may be several bare words."""
     pieces = []
     for match in _SPOKEN_EMAIL.finditer(content):
-        before = [word for word in words if word.end_char <= match.start()][-8:]
+        local_part = words_of(match.group().lower().split(" at ")[0])
+        bare_words = _EMAIL_BARE_WORDS if len(local_part) == 1 else 0
         begin = match.start()
-        for word in reversed(before):
-            if word.text in _NOT_NAMES and not _is_number(word.text):
-                break
+        for word in reversed([word for word in words if word.end_char <= match.start()]):
+            if len(word.text) > 1 and not _is_number(word.text):
+                bare_words -= 1
+                if bare_words < 0 or word.text in _NOT_NAMES:
+                    break
             begin = word.begin_char
         pieces.append(_Piece(begin, match.end(), "EMAIL"))
     return pieces

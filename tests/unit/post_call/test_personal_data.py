@@ -211,3 +211,10 @@ def test_what_amazon_redacted_already_stays_as_it_is():
 def test_an_empty_transcript_has_no_personal_data():
     assert find_personal_data([]) == []
     assert redact(any_document(), [])["Transcript"] == []
+
+
+def test_an_e_mail_address_takes_no_more_words_along_than_a_name_has():
+    assert masked(
+        ("AGENT", "i have refunded the second payment sarah dot k at example dot com"),
+        ("AGENT", "then i sent the invoice to dana whitfield at example dot com"),
+    ) == ["i have refunded the second payment [PII]", "then i sent the invoice to [PII]"]
