@@ -7,7 +7,7 @@ which costs at worst one word and needs no alignment when the chunks are joined.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,13 +61,24 @@ def plan_chunks(channels: Sequence[ChannelActivity], *, max_chunk_ms: int) -> li
     return chunks
 
 
-def chunk_flac(path: Path, chunk: Chunk) -> bytes:
-    """A chunk's audio, cut from its recording: 16 kHz mono 16-bit FLAC, span after span."""
+def chunk_audio(path: Path, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    """Each chunk with its audio, 16 kHz mono 16-bit FLAC: its spans, one after the other.
+
+    The recording is read once from the beginning, because seeking is not exact in every format;
+    chunks come in the order in which they end.
+    """
     with open_recording(path) as sound:
-        samples = np.concatenate([_span_samples(sound, chunk.channel, s) for s in chunk.spans])
-    flac = io.BytesIO()
-    soundfile.write(flac, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return flac.getvalue()
+        waiting = [_Cutter(chunk, sound.samplerate) for chunk in chunks]
+        begin = 0
+        for block in read_blocks(sound):
+            for cutter in waiting:
+                cutter.take(block, begin)
+            begin += len(block)
+            for cutter in [cutter for cutter in waiting if cutter.ends_before(begin)]:
+                waiting.remove(cutter)
+                yield cutter.chunk, cutter.flac()
+    for cutter in waiting:
+        yield cutter.chunk, cutter.flac()
 
 
 def _utterances(activity: ChannelActivity) -> list[Span]:
@@ -101,12 +112,39 @@ def _quietest_ms(levels: NDArray[np.float32], begin_ms: int, end_ms: int) -> int
     return (first + int(np.argmin(around)) + QUIET_FRAMES // 2) * FRAME_MS
 
 
-def _span_samples(sound: soundfile.SoundFile, channel: int, span: Span) -> NDArray[np.int16]:
-    """Exactly as many samples as the span has milliseconds, so that times add up."""
-    begin_ms, end_ms = span
-    blocks = [b[:, channel] for b in read_blocks(sound, begin_ms=begin_ms, end_ms=end_ms)]
-    samples = np.concatenate(blocks)
-    if sound.samplerate != SAMPLE_RATE:
-        samples = soxr.resample(samples, sound.samplerate, SAMPLE_RATE)
-    length = (end_ms - begin_ms) * SAMPLE_RATE // 1000
-    return to_int16(np.pad(samples[:length], (0, max(0, length - len(samples)))))
+class _Cutter:
+    """Collects the samples of one chunk while its recording is read."""
+
+    def __init__(self, chunk: Chunk, rate: int) -> None:
+        self.chunk = chunk
+        self._rate = rate
+        self._frames = [(b * rate // 1000, e * rate // 1000) for b, e in chunk.spans]
+        self._pieces: list[list[NDArray[np.float32]]] = [[] for _ in chunk.spans]
+
+    def take(self, block: NDArray[np.float32], begin: int) -> None:
+        """Keeps what the chunk needs of a block whose first frame is number `begin`."""
+        end = begin + len(block)
+        if end <= self._frames[0][0]:
+            return
+        for (first, last), pieces in zip(self._frames, self._pieces, strict=True):
+            if first < end and last > begin:
+                piece = block[max(first - begin, 0) : last - begin, self.chunk.channel]
+                pieces.append(piece.copy())
+
+    def ends_before(self, frame: int) -> bool:
+        return self._frames[-1][1] <= frame
+
+    def flac(self) -> bytes:
+        spans = zip(self.chunk.spans, self._pieces, strict=True)
+        samples = np.concatenate([self._resampled(span, pieces) for span, pieces in spans])
+        flac = io.BytesIO()
+        soundfile.write(flac, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        return flac.getvalue()
+
+    def _resampled(self, span: Span, pieces: list[NDArray[np.float32]]) -> NDArray[np.int16]:
+        """Exactly as many samples as the span has milliseconds, so that times add up."""
+        samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+        if self._rate != SAMPLE_RATE:
+            samples = soxr.resample(samples, self._rate, SAMPLE_RATE)
+        length = (span[1] - span[0]) * SAMPLE_RATE // 1000
+        return to_int16(np.pad(samples[:length], (0, max(0, length - len(samples)))))

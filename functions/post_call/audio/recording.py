@@ -2,8 +2,9 @@
 
 libsndfile decides what can be read (wav, flac, ogg Vorbis and Opus, mp3 and some older formats).
 What it hides is checked here: it silently shortens a WAV whose data ends early, and it only notices
-a broken FLAC, Ogg or MP3 while decoding. Messages never hold the name of the object: names can hold
-people's names, and messages end in execution histories.
+a broken FLAC or MP3 while decoding. An MP3 whose first frame counts no frames, and an Ogg cut
+exactly between two pages, cannot be told from short ones. Messages never hold the name of the
+object: names can hold people's names, and messages end in execution histories.
 """
 
 import io
@@ -101,24 +102,13 @@ def open_recording(path: Path) -> soundfile.SoundFile:
     return soundfile.SoundFile(path)
 
 
-def read_blocks(
-    sound: soundfile.SoundFile, *, begin_ms: int = 0, end_ms: int | None = None
-) -> Iterator[NDArray[np.float32]]:
-    """The frames of an open recording, or of a part of it, in blocks of shape (frames, channels).
+def read_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    """The frames of an open recording in blocks of shape (frames, channels), samples in -1..1.
 
-    Samples are in -1..1. Each block but the last holds `BLOCK_SECONDS`, so a recording of any
-    length fits in memory.
+    Each block but the last holds `BLOCK_SECONDS`, so a recording of any length fits in memory.
+    There is no way to begin later: libsndfile cannot seek in GSM, and misses in Vorbis and MP3.
     """
-    rate = sound.samplerate
-    begin = min(begin_ms * rate // 1000, sound.frames)
-    end = sound.frames if end_ms is None else min(end_ms * rate // 1000, sound.frames)
-    sound.seek(begin)
-    while begin < end:
-        length = min(BLOCK_SECONDS * rate, end - begin)
-        block = sound.read(length, dtype="float32", always_2d=True)
-        if len(block) == 0:
-            return
-        begin += len(block)
+    while len(block := sound.read(BLOCK_SECONDS * sound.samplerate, "float32", always_2d=True)):
         yield block
 
 
