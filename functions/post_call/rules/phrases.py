@@ -62,13 +62,22 @@ def find_phrases(words: Sequence[Word], phrases: Sequence[Phrase]) -> list[Match
     """Every phrase at every place, in text order; at the same place the longest one comes first."""
     heard = [(stem(word.text), word) for word in words if word.text not in _SKIPPED]
     stems = [known for known, _ in heard]
+    known_stems = frozenset(stems)
     matches = [
         Match(phrase, heard[start][1].begin_char, heard[end - 1][1].end_char)
         for phrase in phrases
+        if _may_begin(phrase, known_stems)
         for start in range(len(stems))
         if (end := _match_end(stems, start, phrase.slots)) is not None
     ]
     return sorted(matches, key=lambda match: (match.begin_char, -match.end_char))
+
+
+def _may_begin(phrase: Phrase, stems: frozenset[str]) -> bool:
+    """A quick look that spares most phrases the search."""
+    return not phrase.slots[0].isdisjoint(stems) or any(
+        len(wanted) >= _FUZZY_LETTERS for wanted in phrase.slots[0]
+    )
 
 
 def _match_end(stems: list[str], start: int, slots: tuple[frozenset[str], ...]) -> int | None:

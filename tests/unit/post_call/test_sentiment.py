@@ -8,12 +8,15 @@ from post_call.rules.sentiment import measure_sentiment, score_participants, tur
 
 from .factories import any_dialogue, any_document, any_turn
 
-SENTENCES = Path(__file__).parent / "data/sentiment_sentences.tsv"
+# The lexicon was made with the first file in sight and never with the second: an error found in
+# the second must not be mended in the lexicon before a fresh file takes its place.
+DEVELOPMENT = Path(__file__).parent / "data/sentiment_development.tsv"
+EVALUATION = Path(__file__).parent / "data/sentiment_evaluation.tsv"
 BANK_CALL = Path(__file__).parents[4] / "shared/data/transcribe/call_analytics_bank.json"
 
 
-def labelled_sentences() -> list[tuple[str, str]]:
-    return [tuple(line.split("\t", 1)) for line in SENTENCES.read_text().splitlines()]
+def labelled_sentences(path: Path) -> list[tuple[str, str]]:
+    return [tuple(line.split("\t", 1)) for line in path.read_text().splitlines()]
 
 
 STOCK = SentimentIntensityAnalyzer()
@@ -30,13 +33,17 @@ def accuracy(classify, labelled) -> float:
 
 
 def test_is_right_more_often_than_stock_vader_and_than_always_neutral():
-    labelled = labelled_sentences()
+    labelled = labelled_sentences(EVALUATION)
     assert len(labelled) >= 80
 
     ours = accuracy(turn_sentiment, labelled)
 
-    assert ours >= accuracy(stock_vader, labelled) + 0.2
+    assert ours >= accuracy(stock_vader, labelled) + 0.15
     assert ours >= accuracy(lambda _: "NEUTRAL", labelled) + 0.4
+
+
+def test_still_understands_the_sentences_that_the_lexicon_was_made_with():
+    assert accuracy(turn_sentiment, labelled_sentences(DEVELOPMENT)) >= 0.95
 
 
 def test_agrees_with_amazon_more_often_than_stock_vader_and_never_says_the_opposite():
