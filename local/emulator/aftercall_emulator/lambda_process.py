@@ -77,8 +77,11 @@ class LambdaProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be given an invocation."""
-        return not self._ended.is_set()
+        """Whether it can be given an invocation; the kernel knows before `_await_end` does."""
+        with self._signals:
+            return not self._reaped and not os.waitid(
+                os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG
+            )
 
     def initialise(self, timeout_seconds: float) -> tuple[Outcome, float]:
         """Wait for the handler to be loaded; also how many seconds it took since the start."""
