@@ -16,6 +16,8 @@ from localstack.aws.skeleton import DispatchTable
 from localstack.services.moto import MotoFallbackDispatcher
 from localstack.services.plugins import Service, aws_provider
 
+from aftercall_emulator.dynamodb_transactions import copy_only_what_changes
+
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -26,6 +28,7 @@ class MotoDynamoDBProvider(DynamodbApi):
 @aws_provider(api="dynamodb", name="moto")
 def dynamodb() -> Service:
     """The provider that PROVIDER_OVERRIDE_DYNAMODB=moto selects."""
+    copy_only_what_changes()
     return Service.for_provider(MotoDynamoDBProvider(), serialised_dispatch_table)
 
 
