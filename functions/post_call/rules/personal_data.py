@@ -33,7 +33,10 @@ _ORDINALS = word_set(
 _MONTHS = word_set(
     "january february march april may june july august september october november december"
 )
-_JOINERS = word_set("dash hyphen space slash point then and uh um er so of the")
+_JOINERS = word_set(
+    "dash hyphen space slash point then and uh um er so of the to too for won ate tree"
+)
+"""Words that do not break a run, among them what a recogniser hears for two, four, one, eight."""
 _AMOUNT_UNITS = word_set(
     "dollar dollars pound pounds euro euros cent cents pence percent minute minutes hour hours day"
     " days week weeks month months year years times o'clock am pm people items"
@@ -107,13 +110,13 @@ _SHORT_REQUEST = re.compile(r"^(?:\W*\w+\b){0,3}\W+your(?:\W+\w+){1,4}\W*$", re.
 """As in "okay and your date of birth"."""
 
 _WRITTEN: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "EMAIL"),
+    (re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"), "EMAIL"),
     (re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b", re.IGNORECASE), "ADDRESS"),
     (re.compile(r"\b\d{3}-\d{2}-\d{4}\b"), "SSN"),
     (re.compile(r"(?<!\w)\+?\(?\d[\d() .-]{7,}\d\b"), "PHONE"),
 )
 _SPOKEN_EMAIL = re.compile(
-    r"(?:[\w']+ (?:dot|underscore|dash|hyphen|plus) )*[\w']+ at (?:[\w']+ ){1,3}?"
+    r"(?<![\w'])(?:[\w']+ (?:dot|underscore|dash|hyphen|plus) )*[\w']+ at (?:[\w']+ ){1,3}?"
     r"dot [\w']+(?: dot [\w']+)?",
     re.IGNORECASE,
 )

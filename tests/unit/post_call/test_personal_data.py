@@ -35,6 +35,8 @@ def types(*said) -> list[str]:
         ("that is spelt w h i t f i e l d", "that is spelt [PII]", "NAME"),
         ("i was born on 12/04/1981", "i was born on [PII]", "DATE_TIME"),
         ("the security code is nine one two", "the security code is [PII]", "CREDIT_DEBIT_CVV"),
+        ("account number four seven for too nine one", "account number [PII]",
+         "BANK_ACCOUNT_NUMBER"),
         ("4111 1111 1111 1111", "[PII]", "CREDIT_DEBIT_NUMBER"),
         ("it says one two three four five six seven", "it says [PII]", "BANK_ACCOUNT_NUMBER"),
     ],
