@@ -2,8 +2,8 @@
 
 VADER (vaderSentiment, MIT; lexicon and rules in one small package, no downloads) with an overlay
 for contact centres (`sentiment_lexicon.json`): stock VADER takes courtesy for joy and knows nothing
-of "third time" or "still not working". A sentence model would be right more often, at a hundred
-times the size and the time of a turn; speech.md of the project's design has the comparison.
+of "third time" or "still not working". A sentence model would weigh a hundred times as much; the
+unit test says how far the overlay gets on sentences it was not made with.
 
 Scores run from -5 to 5. Amazon's own scores for a recorded call follow from its turn labels as
 5 x (positive turns - negative turns) / turns, and so do these. A participant's four periods are the
