@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
+import samplerate
 from numpy.typing import NDArray
 
 from post_call.audio.recording import open_recording, read_blocks
@@ -109,7 +109,9 @@ class _Listener:
             for level in _levels(samples, self._rate)
         ]
         if self._vad_rate != self._rate:
-            samples = soxr.resample(samples, self._rate, self._vad_rate, quality="LQ")
+            # Good enough for the detector, which listens to the bands below 4 kHz, and 20 times
+            # faster than a filter.
+            samples = samplerate.resample(samples, self._vad_rate / self._rate, "linear")
         length = self._vad_rate * FRAME_MS // 1000
         self._levels.append(_levels(samples, length))
         for frame in to_int16(_rows(samples, length)):

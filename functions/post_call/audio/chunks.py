@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import samplerate
 import soundfile
-import soxr
 from numpy.typing import NDArray
 
 from post_call.audio.activity import FRAME_MS, ChannelActivity, Span, to_int16
@@ -61,24 +61,28 @@ def plan_chunks(channels: Sequence[ChannelActivity], *, max_chunk_ms: int) -> li
     return chunks
 
 
-def chunk_audio(path: Path, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
-    """Each chunk with its audio, 16 kHz mono 16-bit FLAC: its spans, one after the other.
+def chunk_audio(path: Path, chunks: Sequence[Chunk]) -> Iterator[tuple[int, bytes]]:
+    """Each chunk's place in `chunks` with its audio: 16 kHz mono 16-bit FLAC, span after span.
 
     The recording is read once from the beginning, because seeking is not exact in every format;
     chunks come in the order in which they end.
     """
     with open_recording(path) as sound:
-        waiting = [_Cutter(chunk, sound.samplerate) for chunk in chunks]
+        waiting = {n: _Cutter(chunk, sound.samplerate) for n, chunk in enumerate(chunks)}
         begin = 0
         for block in read_blocks(sound):
-            for cutter in waiting:
+            for cutter in waiting.values():
                 cutter.take(block, begin)
             begin += len(block)
-            for cutter in [cutter for cutter in waiting if cutter.ends_before(begin)]:
-                waiting.remove(cutter)
-                yield cutter.chunk, cutter.flac()
-    for cutter in waiting:
-        yield cutter.chunk, cutter.flac()
+            for number in [n for n, cutter in waiting.items() if cutter.ends_before(begin)]:
+                yield number, waiting.pop(number).flac()
+    for number, cutter in waiting.items():
+        yield number, cutter.flac()
+
+
+def chunk_flac(path: Path, chunk: Chunk) -> bytes:
+    """The audio of one chunk alone; reads the recording up to the chunk's end."""
+    return next(flac for _, flac in chunk_audio(path, [chunk]))
 
 
 def _utterances(activity: ChannelActivity) -> list[Span]:
@@ -116,7 +120,7 @@ class _Cutter:
     """Collects the samples of one chunk while its recording is read."""
 
     def __init__(self, chunk: Chunk, rate: int) -> None:
-        self.chunk = chunk
+        self._chunk = chunk
         self._rate = rate
         self._frames = [(b * rate // 1000, e * rate // 1000) for b, e in chunk.spans]
         self._pieces: list[list[NDArray[np.float32]]] = [[] for _ in chunk.spans]
@@ -128,14 +132,14 @@ class _Cutter:
             return
         for (first, last), pieces in zip(self._frames, self._pieces, strict=True):
             if first < end and last > begin:
-                piece = block[max(first - begin, 0) : last - begin, self.chunk.channel]
+                piece = block[max(first - begin, 0) : last - begin, self._chunk.channel]
                 pieces.append(piece.copy())
 
     def ends_before(self, frame: int) -> bool:
         return self._frames[-1][1] <= frame
 
     def flac(self) -> bytes:
-        spans = zip(self.chunk.spans, self._pieces, strict=True)
+        spans = zip(self._chunk.spans, self._pieces, strict=True)
         samples = np.concatenate([self._resampled(span, pieces) for span, pieces in spans])
         flac = io.BytesIO()
         soundfile.write(flac, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
@@ -145,6 +149,6 @@ class _Cutter:
         """Exactly as many samples as the span has milliseconds, so that times add up."""
         samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
         if self._rate != SAMPLE_RATE:
-            samples = soxr.resample(samples, self._rate, SAMPLE_RATE)
+            samples = samplerate.resample(samples, SAMPLE_RATE / self._rate, "sinc_medium")
         length = (span[1] - span[0]) * SAMPLE_RATE // 1000
         return to_int16(np.pad(samples[:length], (0, max(0, length - len(samples)))))

@@ -24,11 +24,12 @@ def transcribe(flac: bytes, spans: Sequence[tuple[int, int]]) -> list[Word]:
     """The words of one chunk, timed in the recording.
 
     `flac` is 16 kHz mono; `spans` says which part of the recording (milliseconds) each stretch of
-    it is. Every span is decoded as an utterance of its own: that is more accurate than the chunk
-    as a whole, and the same audio gives the same words whatever came before.
+    it is. Every span is decoded as an utterance of its own, which is more accurate than the chunk
+    as a whole. The same chunk gives the same words, whatever was transcribed before.
     Raises SpeechEngineMissing.
     """
     decoder = _decoder()
+    decoder.reinit_feat()  # Forgets the noise of the chunk before: a retry gives the same words.
     words: list[Word] = []
     with soundfile.SoundFile(io.BytesIO(flac)) as sound:
         for begin_ms, end_ms in spans:
