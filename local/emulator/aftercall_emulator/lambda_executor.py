@@ -25,6 +25,7 @@ from localstack.services.lambda_.invocation.runtime_executor import (
 
 from aftercall_emulator.guardian import Guardian
 from aftercall_emulator.invocation_report import Limits, Report, is_error, log, payload
+from aftercall_emulator.lambda_error_names import name_errors_as_aws_does
 from aftercall_emulator.lambda_process import LambdaProcess, Program
 from aftercall_emulator.process_pool import AllBusyError, ProcessPool
 from aftercall_emulator.runtime_api import Exited, Invocation, Ready
@@ -272,6 +273,7 @@ def shared_host() -> LambdaHost:
 
 @functools.cache
 def _make_host() -> LambdaHost:
+    name_errors_as_aws_does()
     settings = read_settings(os.environ)
     return LambdaHost(
         settings=settings,
