@@ -261,7 +261,7 @@ def test_a_contended_counter_loses_no_update(emulator, any_table):
             return
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(increment, range(80), timeout=60))
+        list(threads.map(increment, range(80), timeout=180))
 
     assert count() == "80"
 
@@ -312,7 +312,7 @@ def test_contended_transfers_keep_the_sum_and_no_reader_sees_half_of_one(emulato
     with ThreadPoolExecutor(10) as threads:
         readers = [threads.submit(read) for _ in range(2)]
         try:
-            list(threads.map(transfer, range(120), timeout=60))
+            list(threads.map(transfer, range(120), timeout=180))
         finally:
             finished.set()
         for reader in readers:
@@ -497,15 +497,24 @@ def all_places_taken(emulator: Emulator, name: str, folder: Path) -> Iterator[No
         assert [future.result(30)[0] for future in running] == ["went"] * MAX_PROCESSES
 
 
+@pytest.mark.parametrize("by", ["arn", "integration"])
 def test_one_invocation_too_many_is_throttled_for_a_caller_and_a_state_machine(
-    emulator, deployed, tmp_path
+    by, emulator, deployed, tmp_path
 ):
     (tmp_path / "waiting").mkdir()
     source = WAITS_FOR_A_FILE.format(folder=str(tmp_path / "waiting"))
-    waiting = deployed("waiting", source, Timeout=60)
+    waiting = deployed(f"waiting-{by}", source, Timeout=60)
+    arn = f"arn:aws:lambda:us-east-1:000000000000:function:{waiting}"
+    resources = {
+        "arn": {"Resource": arn},
+        "integration": {
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": {"FunctionName": arn},
+        },
+    }
     machines = emulator.client("stepfunctions")
     machine = machines.create_state_machine(
-        name="throttled",
+        name=f"throttled-{by}",
         roleArn=ROLE,
         definition=json.dumps(
             {
@@ -513,8 +522,7 @@ def test_one_invocation_too_many_is_throttled_for_a_caller_and_a_state_machine(
                 "States": {
                     "Invoke": {
                         "Type": "Task",
-                        "Resource": "arn:aws:states:::lambda:invoke",
-                        "Parameters": {"FunctionName": waiting},
+                        **resources[by],
                         "Catch": [
                             {
                                 "ErrorEquals": ["Lambda.TooManyRequestsException"],
@@ -536,6 +544,47 @@ def test_one_invocation_too_many_is_throttled_for_a_caller_and_a_state_machine(
         eventually(lambda: described(machines, execution)["status"] != "RUNNING", "the execution")
 
     assert described(machines, execution)["output"] == '"throttled"'
+
+
+@pytest.mark.parametrize("error", ["TransientError", "Sandbox.Timedout", "Runtime.ExitError"])
+def test_a_state_machine_meets_what_goes_wrong_in_a_function_by_its_name(error, emulator, deployed):
+    code = {
+        "TransientError": "raise TransientError('busy')",
+        "Sandbox.Timedout": "time.sleep(60)",
+        "Runtime.ExitError": "os._exit(1)",
+    }[error]
+    source = f"""
+import os, time
+class TransientError(Exception): pass
+def handler(event, context): {code}
+"""
+    failing = deployed(error.replace(".", "-"), source, Timeout=1)
+    machines = emulator.client("stepfunctions")
+    machine = machines.create_state_machine(
+        name=f"meets-{failing}",
+        roleArn=ROLE,
+        definition=json.dumps(
+            {
+                "StartAt": "Invoke",
+                "States": {
+                    "Invoke": {
+                        "Type": "Task",
+                        "Resource": f"arn:aws:lambda:us-east-1:000000000000:function:{failing}",
+                        "Catch": [{"ErrorEquals": [error], "Next": "Met"}],
+                        "End": True,
+                    },
+                    "Met": {"Type": "Pass", "End": True},
+                },
+            }
+        ),
+    )["stateMachineArn"]
+
+    execution = machines.start_execution(stateMachineArn=machine)["executionArn"]
+    eventually(lambda: described(machines, execution)["status"] != "RUNNING", "the execution")
+
+    met = json.loads(described(machines, execution)["output"])
+    assert met["Error"] == error
+    assert json.loads(met["Cause"])["errorType"] == error
 
 
 def described(machines, execution: str) -> dict:
