@@ -82,12 +82,14 @@ def test_says_what_a_whole_recording_is(tmp_path, suffix, container, encoding, r
     assert recording.duration_ms == pytest.approx(3000, abs=100)
 
 
-@pytest.mark.parametrize(("suffix", "container", "encoding", "rate", "channels"), FORMATS)
+@pytest.mark.parametrize(
+    ("suffix", "container", "encoding", "rate", "channels"),
+    # libsndfile shortens a cut RF64 file without a word; recorders write it beyond 4 GB only.
+    [each for each in FORMATS if each[1] != "RF64"],
+)
 def test_tells_a_cut_recording_from_a_short_one(
     tmp_path, suffix, container, encoding, rate, channels
 ):
-    if container == "RF64":
-        pytest.skip("libsndfile shortens a cut RF64 file without a word; recorders write WAV")
     frames = any_audio(seconds=3, rate=rate, channels=channels)
     path = recording_file(
         tmp_path, frames, suffix=suffix, container=container, encoding=encoding, rate=rate
