@@ -33,7 +33,7 @@ def lives(pid: int) -> bool:
     """Whether the process runs; one that has ended and is not reaped yet does not."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
 

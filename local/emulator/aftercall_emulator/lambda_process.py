@@ -132,7 +132,7 @@ class LambdaProcess:
     def _measure_memory(self) -> None:
         try:
             status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return
         if peak := re.search(r"VmHWM:\s+(\d+) kB", status):
             self.peak_memory_mb = -(-int(peak[1]) // 1024)
