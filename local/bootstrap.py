@@ -35,13 +35,13 @@ NO_PYTHON = (
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("environments", nargs="*", help="default: all (%s)" % ", ".join(ENVIRONMENTS))
+    parser.add_argument("environments", nargs="*", help="default: all")
     parser.add_argument("--force", action="store_true", help="make them again even if up to date")
     arguments = parser.parse_args()
     wanted = arguments.environments or list(ENVIRONMENTS)
     unknown = [name for name in wanted if name not in ENVIRONMENTS]
     if unknown:
-        parser.error("no such environment: %s" % ", ".join(unknown))
+        parser.error(f"no such environment: {unknown}")
     (ROOT / ".local").mkdir(exist_ok=True)
     with open(ROOT / ".local" / "bootstrap.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -55,15 +55,15 @@ def make_environment(name, force):
     fingerprint = fingerprint_of(locks, packages)
     if not force and stamp.exists() and stamp.read_text() == fingerprint:
         return
-    print("bootstrap: making %s (%s) ..." % (folder, name), flush=True)
+    print(f"bootstrap: making {folder} ({name}) ...", flush=True)
     uv = find_uv()
     python = find_python(uv)
     run([uv, "venv", "--quiet", "--clear", "--python", python, str(target)])
     install = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
     install += ["--python", str(target / "bin" / "python")]
-    run(install + ["--require-hashes"] + [part for lock in locks for part in ("-r", lock)])
+    run([*install, "--require-hashes", *(part for lock in locks for part in ("-r", lock))])
     for package in packages:
-        run(install + ["--no-deps", "--no-build-isolation", "--editable", package])
+        run([*install, "--no-deps", "--no-build-isolation", "--editable", package])
     stamp.write_text(fingerprint)
 
 
@@ -79,14 +79,14 @@ def find_python(uv):
     """A working Python 3.13: named, on PATH, in pyenv (its shim may be inactive), or from uv."""
     named = os.environ.get("PYTHON313")
     candidates = [named] if named else []
-    candidates += [found for found in [shutil.which("python3.13"), shutil.which("python3")] if found]
+    candidates += filter(None, [shutil.which("python3.13"), shutil.which("python3")])
     pyenv = Path(os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))) / "versions"
     candidates += [str(path) for path in sorted(pyenv.glob("3.13*/bin/python3.13"), reverse=True)]
     for candidate in candidates:
         if is_wanted(candidate):
             return real_interpreter(candidate)
     if named:
-        sys.exit("bootstrap: PYTHON313=%s is no working Python 3.13." % named)
+        sys.exit(f"bootstrap: PYTHON313={named} is no working Python 3.13.")
     print("bootstrap: no Python 3.13 here, asking uv for one ...", flush=True)
     if subprocess.run([uv, "python", "install", "--quiet", "3.13"], cwd=str(ROOT)).returncode:
         sys.exit("bootstrap: " + NO_PYTHON)
@@ -123,13 +123,14 @@ def find_uv():
     uv = BOOTSTRAP_VENV / "bin" / "uv"
     if not uv.exists():
         print("bootstrap: fetching uv ...", flush=True)
-        if subprocess.run([sys.executable, "-m", "venv", "--clear", str(BOOTSTRAP_VENV)]).returncode:
+        venv = [sys.executable, "-m", "venv", "--clear", str(BOOTSTRAP_VENV)]
+        if subprocess.run(venv).returncode:
             sys.exit(
                 "bootstrap: python3 cannot make virtual environments: install python3-venv"
                 " (apt install python3-venv), then run make again."
             )
         pip = [str(BOOTSTRAP_VENV / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        run(pip + ["--disable-pip-version-check", "--require-hashes", "-r", "requirements/uv.txt"])
+        run([*pip, "--disable-pip-version-check", "--require-hashes", "-r", "requirements/uv.txt"])
     return str(uv)
 
 

@@ -24,7 +24,7 @@ def save_entity(client: "DynamoDBClient", table_name: str, entity: Entity) -> No
     _put(client, table_name, ENTITY_PREFIX + entity.entity_id, entity)
 
 
-def _put(table_name: str, item_name: str, model: BaseModel) -> None:
+def _put(client: "DynamoDBClient", table_name: str, item_name: str, model: BaseModel) -> None:
     values: dict[str, Any] = {"item": item_name, **model.model_dump(mode="json")}
     with transient_failures():
         client.put_item(

@@ -13,6 +13,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from shared.clients import dynamodb, error_code, transient_failures
+from shared.errors import TransientError
 
 CALLS_TABLE_NAME = os.environ["CALLS_TABLE_NAME"]
 
@@ -75,3 +76,50 @@ def record_failed_call(
             return False
         raise
     return True
+
+
+def store_analysed_call(
+    call_id: str, execution_arn: str, row: Mapping[str, Any], before: Mapping[str, Any]
+) -> bool:
+    """Write an analysed call and its categories in one transaction, if this execution owns it.
+
+    `before` is the item as it was read: categories that it had and the new row has not are taken
+    out of the index. Gives False when another execution owns the call.
+    """
+    names = {f"#{name}": name for name in row}
+    values = {f":{name}": value for name, value in row.items()} | {":owner": execution_arn}
+    stale = set(before.get("categories", [])) - set(row["categories"])
+    table = {"TableName": CALLS_TABLE_NAME}
+    items: list[Any] = [
+        {
+            "Update": {
+                **table,
+                "Key": call_key(call_id),
+                "ConditionExpression": "execution_arn = :owner",
+                "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in row),
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": to_attributes(values),
+            }
+        },
+        *(
+            {"Put": {**table, "Item": _category_item(call_id, category, row["created_at"])}}
+            for category in row["categories"]
+        ),
+        *({"Delete": {**table, "Key": category_key(call_id, category)}} for category in stale),
+    ]
+    try:
+        with transient_failures():
+            dynamodb().transact_write_items(TransactItems=items)
+    except ClientError as error:
+        if error_code(error) != "TransactionCanceledException":
+            raise
+        reasons = [reason.get("Code") for reason in error.response["CancellationReasons"]]
+        if "ConditionalCheckFailed" in reasons:
+            return False
+        raise TransientError("TransactionCanceled", ", ".join(map(str, reasons))) from error
+    return True
+
+
+def _category_item(call_id: str, category: str, created_at: str) -> dict[str, Any]:
+    key = category_key(call_id, category)
+    return key | to_attributes({"category": category, "created_at": created_at})

@@ -23,9 +23,10 @@ def root_failure(failure: Failure) -> Failure:
     if failure["Error"] != "States.TaskFailed":
         return failure
     child = _as_object(failure["Cause"])
-    if isinstance(child.get("Error"), str):
-        return root_failure({"Error": child["Error"], "Cause": child.get("Cause") or ""})
-    return failure
+    error, cause = child.get("Error"), child.get("Cause")
+    if not isinstance(error, str):
+        return failure
+    return root_failure({"Error": error, "Cause": cause if isinstance(cause, str) else ""})
 
 
 def plain_cause(failure: Failure) -> str:

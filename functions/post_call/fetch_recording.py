@@ -49,9 +49,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording"
         downloaded = download(recording, path)
-        probed = probe(
-            path, name=PurePosixPath(recording["key"]).name, max_seconds=MAX_SECONDS
-        )
+        probed = probe(path, name=PurePosixPath(recording["key"]).name, max_seconds=MAX_SECONDS)
     metadata = metadata_of(recording, downloaded["user_metadata"])
     document = describe(event, probed, metadata, downloaded["sha256"])
     pointer = work_pointer(work, "recording.json")

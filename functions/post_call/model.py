@@ -95,10 +95,11 @@ class Additions(TypedDict):
     speech: NotRequired[dict[Role, list[tuple[int, int]]]]
     call_id: NotRequired[str]
     version: NotRequired[int]
+    created_at: NotRequired[str]
     recording: NotRequired[dict[str, object]]
     metadata: NotRequired[dict[str, str]]
     sentiment_trend: NotRequired[dict[Role, object]]
-    summary: NotRequired[dict[str, object]]
+    summary: NotRequired[str]
     follow_up_reasons: NotRequired[list[str]]
 
 

@@ -75,9 +75,7 @@ def _recorded_before(call_id: str, execution_arn: str) -> bool:
     """Whether an earlier run of this step recorded the end and may have died before telling it."""
     call = get_call(call_id)
     return bool(
-        call
-        and call.get("recorded_by") == RECORDED_BY
-        and call["execution_arn"] == execution_arn
+        call and call.get("recorded_by") == RECORDED_BY and call["execution_arn"] == execution_arn
     )
 
 

@@ -12,7 +12,7 @@ from typing import TypedDict
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from post_call.audio.activity import ChannelActivity, find_activity
-from post_call.audio.chunks import Chunk, chunk_flac, plan_chunks
+from post_call.audio.chunks import Chunk, chunk_audio, plan_chunks
 from post_call.model import Role
 from post_call.recording_object import download
 from post_call.work_documents import PlanDocument, RecordingDocument, Work, work_pointer
@@ -45,8 +45,8 @@ def handler(event: Input, context: LambdaContext) -> Output:
         download(recording["object"], path)
         channels = find_activity(path)
         chunks = plan_chunks(channels, max_chunk_ms=MAX_CHUNK_MS)
-        for number, chunk in enumerate(chunks):
-            store_chunk(work, number, chunk, chunk_flac(path, chunk))
+        for number, flac in chunk_audio(path, chunks):
+            store_chunk(work, number, chunks[number], flac)
     plan = plan_document(channels, chunks, recording["agent_channel"])
     write_json(**work_pointer(work, "plan.json"), document=plan)
     logger.info("chunks planned", chunks=len(chunks), channels=len(channels))

@@ -22,12 +22,16 @@ class RecordingObject(TypedDict):
     version_id: NotRequired[str]
 
 
+class VersionArgument(TypedDict, total=False):
+    VersionId: str
+
+
 class Downloaded(TypedDict):
     sha256: str
     user_metadata: dict[str, str]
 
 
-def version_argument(recording: RecordingObject) -> dict[str, str]:
+def version_argument(recording: RecordingObject) -> VersionArgument:
     """The argument that names the version in an S3 call; empty without versions."""
     version_id = recording.get("version_id")
     return {"VersionId": version_id} if version_id else {}
@@ -36,7 +40,7 @@ def version_argument(recording: RecordingObject) -> dict[str, str]:
 def download(recording: RecordingObject, target: Path) -> Downloaded:
     """Write the object's bytes to a file and hash them on the way.
 
-    Raises RecordingMissing when that version is gone, or the bytes are no longer those of the event.
+    Raises RecordingMissing when that version is gone or its bytes are not those of the event.
     """
     digest = hashlib.sha256()
     try:

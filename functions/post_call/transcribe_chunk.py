@@ -26,9 +26,9 @@ class Output(TypedDict):
 @step
 def handler(event: Input, context: LambdaContext) -> Output:
     work, number = event["work"], event["chunk"]
-    spans: list[tuple[int, int]] = read_json(
-        **work_pointer(work, f"chunks/{number}.spans.json")
-    )["spans"]
+    spans: list[tuple[int, int]] = read_json(**work_pointer(work, f"chunks/{number}.spans.json"))[
+        "spans"
+    ]
     words = transcribe(read_audio(work_pointer(work, f"chunks/{number}.flac")), spans)
     pointer = work_pointer(work, f"chunks/{number}.words.json")
     write_json(**pointer, document=[asdict(word) for word in words])

@@ -35,7 +35,7 @@ class RecordingDocument(TypedDict):
 
 
 class ChannelDocument(TypedDict):
-    """One channel of `plan.json`: who is on it, spans of speech in ms, loudness per second in dB."""
+    """One channel of `plan.json`: who is on it, speech in ms, loudness of each second in dB."""
 
     role: Role
     speech: list[tuple[int, int]]

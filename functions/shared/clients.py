@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-# One quick retry inside the step; waiting longer is the state machine's work, where it costs nothing.
+# One quick retry inside the step; waiting longer is the machine's work, where it costs nothing.
 _CONFIG = Config(
     connect_timeout=5,
     read_timeout=30,

@@ -36,7 +36,7 @@ TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 
 
 class StorageAccount(BaseModel):
-    """Where a customer keeps documents; `secret_name` names the credentials, it never holds them."""
+    """Where a customer keeps documents; `secret_name` names the credentials and is none."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -85,14 +85,18 @@ def get_customer(table_name: str, customer_id: str) -> Customer | None:
 
 def entities_of(table_name: str, customer_id: str) -> Iterator[Entity]:
     """Read a customer's entities in the order of their ids, page by page."""
-    pages = dynamodb().get_paginator("query").paginate(
-        TableName=table_name,
-        KeyConditionExpression="customer_id = :customer_id AND begins_with(#item, :prefix)",
-        ExpressionAttributeNames={"#item": "item"},
-        ExpressionAttributeValues={
-            ":customer_id": {"S": customer_id},
-            ":prefix": {"S": ENTITY_PREFIX},
-        },
+    pages = (
+        dynamodb()
+        .get_paginator("query")
+        .paginate(
+            TableName=table_name,
+            KeyConditionExpression="customer_id = :customer_id AND begins_with(#item, :prefix)",
+            ExpressionAttributeNames={"#item": "item"},
+            ExpressionAttributeValues={
+                ":customer_id": {"S": customer_id},
+                ":prefix": {"S": ENTITY_PREFIX},
+            },
+        )
     )
     with transient_failures():
         for page in pages:

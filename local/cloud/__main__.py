@@ -8,7 +8,7 @@ from collections.abc import Callable
 from local.cloud import deployment, emulator, logs
 from local.cloud.settings import CloudError, Instance
 
-VOLATILE = "All state is in memory: stopping it, or a crash, loses it; `make up deploy` begins anew."
+VOLATILE = "All state is in memory: a stop or a crash loses it, and `make deploy` begins anew."
 
 
 def main() -> int:

@@ -61,10 +61,9 @@ def failed_resources(endpoint: str) -> list[str]:
     except ClientError as error:
         return [f"(the stack's events cannot be read: {error})"]
     return [
-        f"{event['LogicalResourceId']} ({event['ResourceType']}): "
-        f"{event.get('ResourceStatusReason', 'no reason given')}"
+        f"{event['LogicalResourceId']} ({event['ResourceType']}): {event['ResourceStatusReason']}"
         for event in events["StackEvents"]
-        if event["ResourceStatus"].endswith("_FAILED")
+        if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason")
     ]
 
 

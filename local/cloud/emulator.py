@@ -75,6 +75,7 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DISABLE_EVENTS": "1",
         "EAGER_SERVICE_LOADING": "0",
+        "SQS_ENDPOINT_STRATEGY": "path",
         "PROVIDER_OVERRIDE_DYNAMODB": "moto",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         "LAMBDA_LIMITS_CONCURRENT_EXECUTIONS": str(max_processes()),

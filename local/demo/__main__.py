@@ -1,4 +1,4 @@
-"""The demo: real work through the laptop cloud, shown while it happens, one domain after another."""
+"""The demo: real work through the laptop cloud, shown while it happens, domain by domain."""
 
 import argparse
 import json
@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from local.cloud import deployment, emulator
+from local.cloud.client import Cloud
 from local.cloud.settings import CloudError, Instance
 from local.demo import post_call
-from local.cloud.client import Cloud
 
 DOMAINS: dict[str, Callable[[Cloud, Console, Path | None], bool]] = {"post_call": post_call.show}
 
@@ -47,9 +47,9 @@ def ready_cloud(instance: Instance, deploy: bool, console: Console) -> Cloud:
     """The running, deployed laptop cloud; started and deployed where it is not."""
     endpoint = emulator.endpoint_of(instance)
     if deploy or endpoint is None or not instance.outputs_file.exists():
-        endpoint = emulator.start(instance, None, lambda text: console.print(text, markup=False))
+        endpoint = emulator.start(instance, None, lambda text: console.print(text, markup=False, soft_wrap=True))
         outputs = deployment.deploy(
-            instance, endpoint, lambda text: console.print(text, markup=False)
+            instance, endpoint, lambda text: console.print(text, markup=False, soft_wrap=True)
         )
     else:
         outputs = json.loads(instance.outputs_file.read_text())

@@ -131,16 +131,16 @@ def table_of(cloud: Cloud, dropped: list[Dropped]) -> Table:
 def table_row(cloud: Cloud, call: Dropped) -> list[str]:
     row = call.row
     if call.state == "FAILED":
-        return [short_name(call.path), *["–"] * 7, f"[red]{row['error']}[/red]"]
+        return [short_name(call.path), *["-"] * 7, f"[red]{row['error']}[/red]"]
     seconds = int(row["duration_ms"]) / 1000
     return [
         short_name(call.path),
         f"{seconds // 60:.0f}:{seconds % 60:02.0f}",
-        row.get("agent", "–"),
-        row.get("customer_id", "–"),
-        f"{row['customer_sentiment']:+}" if "customer_sentiment" in row else "–",
-        row.get("customer_trend", "–"),
-        ", ".join(row["categories"]) or "–",
+        row.get("agent", "-"),
+        row.get("customer_id", "-"),
+        row.get("customer_sentiment", "-"),
+        row.get("customer_trend", "-"),
+        ", ".join(row["categories"]) or "-",
         word_error_rate(cloud, call),
         "follow-up" if row["follow_up_reasons"] else "analysed",
     ]
@@ -150,7 +150,7 @@ def word_error_rate(cloud: Cloud, call: Dropped) -> str:
     """The transcript against the script, where a script says what was spoken."""
     reference = reference_of(call.path)
     if reference is None:
-        return "–"
+        return "-"
     document = cloud.document(call.row["transcript_bucket"], call.row["transcript_key"])
     heard = " ".join(
         turn["Content"]

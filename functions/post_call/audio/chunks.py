@@ -80,11 +80,6 @@ def chunk_audio(path: Path, chunks: Sequence[Chunk]) -> Iterator[tuple[int, byte
         yield number, cutter.flac()
 
 
-def chunk_flac(path: Path, chunk: Chunk) -> bytes:
-    """The audio of one chunk alone; reads the recording up to the chunk's end."""
-    return next(flac for _, flac in chunk_audio(path, [chunk]))
-
-
 def _utterances(activity: ChannelActivity) -> list[Span]:
     last_ms = len(activity.levels) * FRAME_MS
     utterances: list[Span] = []

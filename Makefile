@@ -1,0 +1,73 @@
+# Every command of the project; `make help` lists them. One Python for all: 3.13.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke lock clean
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+INSTANCE ?= dev
+CLOUD := $(PYTHON) -m local.cloud --instance $(INSTANCE)
+
+export PYTHONPATH := functions
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/pycache
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+bootstrap: ## make or update the virtual environments (all other targets do it by themselves)
+	@python3 local/bootstrap.py
+
+demo: bootstrap ## real calls through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
+	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls $(CALLS))
+
+test: check emulator workflow e2e ## everything that can be tested on one machine
+
+check: bootstrap ## formats, lints, types, template, architecture and unit tests
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy functions
+	$(BIN)/cfn-lint template.yaml && $(BIN)/sam validate --lint --region us-east-1
+	$(BIN)/pytest -q tests/unit
+
+unit: bootstrap ## unit tests alone; T=<expression> chooses
+	$(BIN)/pytest -q tests/unit $(if $(T),-k "$(T)")
+
+emulator: bootstrap ## tests of the emulator's plugins
+	.venv-emulator/bin/python -m pytest -q tests/emulator
+
+workflow: bootstrap ## every path of every state machine, in a laptop cloud of its own
+	$(BIN)/pytest -q tests/workflow $(if $(T),-k "$(T)")
+
+e2e: bootstrap ## whole stories through the front door
+	$(BIN)/pytest -q tests/e2e $(if $(T),-k "$(T)")
+
+format: bootstrap ## format the code
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+up: bootstrap ## start the laptop cloud; PORT=<number> chooses its port
+	@$(CLOUD) start $(if $(PORT),--port $(PORT))
+
+deploy: bootstrap ## build and deploy the template into the laptop cloud
+	@$(CLOUD) deploy
+
+status: bootstrap ## what runs, where, and what is deployed
+	@$(CLOUD) status
+
+down: bootstrap ## stop the laptop cloud and everything it started
+	@$(CLOUD) stop
+
+reset: bootstrap ## forget all state: stop, start and deploy again
+	@$(CLOUD) reset
+
+logs: bootstrap ## the functions' logs; F=<part of a name> chooses
+	@$(CLOUD) logs $(if $(F),--function $(F))
+
+invoke: bootstrap ## run one deployed function on its event; F=PostCallFetchRecordingFunction
+	@$(CLOUD) invoke $(F)
+
+lock: bootstrap ## write all lock files again
+	@sh local/lock.sh
+
+clean: down ## stop the laptop cloud; remove builds, state and virtual environments
+	rm -rf .aws-sam .local .venv .venv-emulator .venv-lambda .mypy_cache .pytest_cache .ruff_cache
