@@ -25,7 +25,7 @@ from local.cloud.settings import (
 DEFAULT_PORT = 4566
 START_SECONDS = 90
 STOP_SECONDS = 15
-_PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
+_PASSED_ON = ("PATH", "HOME", "LANG", "USER")
 
 Progress = Callable[[str], None]
 
@@ -44,8 +44,8 @@ def start(instance: Instance, port: int | None, progress: Progress) -> str:
         raise CloudError(
             f"port {port} is taken by another program: stop it, or choose one with PORT=<number>."
         )
-    shutil.rmtree(instance.folder / "state" / "lambda", ignore_errors=True)
-    instance.folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(instance.temporary, ignore_errors=True)
+    instance.temporary.mkdir(parents=True)
     endpoint = f"http://127.0.0.1:{port}"
     progress(f"starting the laptop cloud at {endpoint} ...")
     with instance.log_file.open("wb") as log:
@@ -68,6 +68,7 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return inherited | {
         "FILESYSTEM_ROOT": str(instance.folder / "state"),
+        "TMPDIR": str(instance.temporary),
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "LOCALSTACK_HOST": f"localhost:{port}",
         "OVERRIDE_IN_DOCKER": "0",
@@ -78,7 +79,6 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
         "SQS_ENDPOINT_STRATEGY": "path",
         "PROVIDER_OVERRIDE_DYNAMODB": "moto",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
-        "LAMBDA_LIMITS_CONCURRENT_EXECUTIONS": str(max_processes()),
         "AFTERCALL_LAMBDA_MAX_PROCESSES": str(max_processes()),
         "AFTERCALL_LAMBDA_PYTHON": str(LAMBDA_PYTHON),
         "SFN_MOCK_CONFIG": str(instance.mock_file),

@@ -33,6 +33,11 @@ class Instance:
         return ROOT / ".local" / self.name
 
     @property
+    def temporary(self) -> Path:
+        """Unzipped code and the functions' own temporary folders; emptied at each start."""
+        return self.folder / "tmp"
+
+    @property
     def process_file(self) -> Path:
         """Process id and endpoint of the emulator, as JSON; absent when none was started."""
         return self.folder / "emulator.json"

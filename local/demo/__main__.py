@@ -29,6 +29,8 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 110
     begin = time.monotonic()
     try:
         cloud = ready_cloud(Instance(arguments.instance), arguments.deploy, console)
@@ -47,10 +49,12 @@ def ready_cloud(instance: Instance, deploy: bool, console: Console) -> Cloud:
     """The running, deployed laptop cloud; started and deployed where it is not."""
     endpoint = emulator.endpoint_of(instance)
     if deploy or endpoint is None or not instance.outputs_file.exists():
-        endpoint = emulator.start(instance, None, lambda text: console.print(text, markup=False, soft_wrap=True))
-        outputs = deployment.deploy(
-            instance, endpoint, lambda text: console.print(text, markup=False, soft_wrap=True)
-        )
+
+        def progress(text: str) -> None:
+            console.print(text, markup=False, soft_wrap=True)
+
+        endpoint = emulator.start(instance, None, progress)
+        outputs = deployment.deploy(instance, endpoint, progress)
     else:
         outputs = json.loads(instance.outputs_file.read_text())
     return Cloud(endpoint, outputs)

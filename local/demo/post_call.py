@@ -17,6 +17,7 @@ from post_call.execution import call_id_of
 from post_call.rules.word_errors import word_errors
 from samples.make_samples import parse_script
 from shared.customers import Customer, Entity
+from shared.times import now
 
 SAMPLES = ROOT / "samples"
 AUDIO = {".wav", ".mp3", ".flac", ".ogg", ".opus"}
@@ -40,8 +41,11 @@ def show(cloud: Cloud, console: Console, folder: Path | None) -> bool:
     console.rule("Post-call processing")
     save_customers(cloud)
     paths = recordings_in(folder) if folder else recordings_in(SAMPLES)
-    dropped = [drop(cloud, path) for path in paths]
-    console.print(f"{len(dropped)} recordings dropped into {recordings_folder(cloud)}")
+    # A folder for each run: the same recording again is another call, not a duplicate event.
+    prefix = f"recordings/{now():%Y-%m-%dT%H-%M-%S}/"
+    dropped = [drop(cloud, prefix, path) for path in paths]
+    bucket = cloud.outputs["RecordingsBucketName"]
+    console.print(f"{len(dropped)} recordings dropped into s3://{bucket}/{prefix}", soft_wrap=True)
     begin = time.monotonic()
     for call in watch(cloud, dropped):
         name = short_name(call.path)
@@ -73,13 +77,9 @@ def save_customers(cloud: Cloud) -> None:
         save_entity(cloud.dynamodb, table_name, Entity.model_validate(entity))
 
 
-def recordings_folder(cloud: Cloud) -> str:
-    return f"s3://{cloud.outputs['RecordingsBucketName']}/recordings/"
-
-
-def drop(cloud: Cloud, path: Path) -> Dropped:
+def drop(cloud: Cloud, prefix: str, path: Path) -> Dropped:
     """Put a file where the telephone system would put it."""
-    bucket, key = cloud.outputs["RecordingsBucketName"], f"recordings/{path.name}"
+    bucket, key = cloud.outputs["RecordingsBucketName"], prefix + path.name
     reply = cloud.s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
     return Dropped(path, call_id_of(bucket, key, reply["ETag"]))
 
@@ -117,12 +117,13 @@ def current_step(cloud: Cloud, row: dict[str, Any]) -> str:
 
 def table_of(cloud: Cloud, dropped: list[Dropped]) -> Table:
     table = Table(title="Calls", title_justify="left")
-    table.add_column("call")
-    for heading in ("duration", "agent", "customer", "sentiment", "trend"):
-        table.add_column(heading, justify="right" if heading == "duration" else "left")
-    table.add_column("categories", max_width=38)
-    table.add_column("WER", justify="right")
-    table.add_column("state")
+    for heading in ("call", "duration", "agent", "sentiment", "trend"):
+        table.add_column(
+            heading, no_wrap=True, justify="right" if heading == "duration" else "left"
+        )
+    table.add_column("categories", overflow="fold")
+    table.add_column("WER", no_wrap=True, justify="right")
+    table.add_column("state", no_wrap=True)
     for call in dropped:
         table.add_row(*table_row(cloud, call))
     return table
@@ -131,18 +132,17 @@ def table_of(cloud: Cloud, dropped: list[Dropped]) -> Table:
 def table_row(cloud: Cloud, call: Dropped) -> list[str]:
     row = call.row
     if call.state == "FAILED":
-        return [short_name(call.path), *["-"] * 7, f"[red]{row['error']}[/red]"]
-    seconds = int(row["duration_ms"]) / 1000
+        return [short_name(call.path), *["-"] * 6, f"[red]{row['error']}[/red]"]
+    seconds = round(int(row["duration_ms"]) / 1000)
     return [
         short_name(call.path),
-        f"{seconds // 60:.0f}:{seconds % 60:02.0f}",
+        f"{seconds // 60}:{seconds % 60:02}",
         row.get("agent", "-"),
-        row.get("customer_id", "-"),
         row.get("customer_sentiment", "-"),
         row.get("customer_trend", "-"),
         ", ".join(row["categories"]) or "-",
         word_error_rate(cloud, call),
-        "follow-up" if row["follow_up_reasons"] else "analysed",
+        "[yellow]follow-up[/yellow]" if row["follow_up_reasons"] else "[green]analysed[/green]",
     ]
 
 
@@ -174,19 +174,18 @@ def reference_of(recording: Path) -> str | None:
 def print_failures(console: Console, dropped: list[Dropped]) -> None:
     for call in dropped:
         if call.state == "FAILED":
-            console.print(f"{short_name(call.path)}: {call.row['cause']}", markup=False)
+            text = f"{short_name(call.path)}: {call.row['cause']}"
+            console.print(text, markup=False, soft_wrap=True)
 
 
 def print_what_next(cloud: Cloud, console: Console, dropped: list[Dropped]) -> None:
     row = next((call.row for call in dropped if call.state == "ANALYSED"), None)
-    folder = f"s3://{cloud.outputs['AnalysesBucketName']}/analyses/"
-    console.print(f"\nThe redacted documents are in {folder}; to read one:", markup=False)
     if row:
-        aws = f"AWS_ENDPOINT_URL={cloud.endpoint} .venv/bin/python -m local.cloud"
-        console.print(f"  {aws} show {row['call_id'][:12]}", markup=False, soft_wrap=True)
-    console.print(
-        "Next: make demo CALLS=<folder of recordings> | make status | make logs | make down"
-    )
+        folder = f"s3://{cloud.outputs['AnalysesBucketName']}/analyses/"
+        console.print(f"\nThe redacted documents are in {folder}", soft_wrap=True)
+        console.print(f"  make call CALL={row['call_id'][:12]}    one of them, to read")
+    console.print("  make demo CALLS=<folder>      recordings of your own")
+    console.print("  make status | logs | down     the laptop cloud itself")
 
 
 def short_name(path: Path) -> str:
