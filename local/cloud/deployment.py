@@ -26,6 +26,9 @@ PARAMETERS = {
 }
 """What the laptop wants otherwise than production; the template stays the same."""
 
+ARCHIVES_BUCKET = "aftercall-deployments"
+"""Where SAM puts the functions' archives; samconfig.toml names it too."""
+
 Progress = Callable[[str], None]
 
 
@@ -34,7 +37,8 @@ def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, s
     progress("building the functions (sam build) ...")
     _sam(["build"], endpoint, progress)
     progress("deploying the template (sam deploy) ...")
-    overrides = [f"{name}={value}" for name, value in parameters(endpoint).items()]
+    client("s3", endpoint).create_bucket(Bucket=ARCHIVES_BUCKET)
+    overrides = [f"{name}={value}" for name, value in PARAMETERS.items()]
     try:
         _sam(["deploy", "--parameter-overrides", *overrides], endpoint, progress)
     except CloudError as error:
@@ -42,10 +46,6 @@ def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, s
     outputs = stack_outputs(endpoint)
     instance.outputs_file.write_text(json.dumps(outputs, indent=2))
     return outputs
-
-
-def parameters(endpoint: str) -> dict[str, str]:
-    return PARAMETERS | {"EndpointUrl": endpoint}
 
 
 def stack_outputs(endpoint: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 
 import pytest
+from aftercall_emulator.code_folders import CodeFolders
 from aftercall_emulator.guardian import Guardian
 from aftercall_emulator.lambda_executor import LambdaHost, ProcessExecutor
 from aftercall_emulator.process_pool import ProcessPool
@@ -32,7 +33,8 @@ def guardian() -> Iterator[Guardian]:
 def host(lambda_settings, guardian, tmp_path) -> LambdaHost:
     """A host with room for two processes."""
     pool = ProcessPool(lambda_settings.max_processes)
-    return LambdaHost(lambda_settings, pool, guardian, tmp_path / "workspaces")
+    folders = CodeFolders(tmp_path / "code-folders")
+    return LambdaHost(lambda_settings, pool, guardian, tmp_path / "workspaces", folders)
 
 
 @pytest.fixture

@@ -1,10 +1,14 @@
 """What the emulator's tests share: waiting, looking at processes, and functions on disk."""
 
+import base64
+import hashlib
+import io
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from zipfile import ZipFile
 
 import pytest
 from localstack.aws.api.lambda_ import PackageType, State
@@ -38,8 +42,21 @@ def lives(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
+def any_archive(folder: Path) -> SimpleNamespace:
+    """A folder's files as the zip archive that LocalStack keeps in its S3."""
+    packed = io.BytesIO()
+    with ZipFile(packed, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
+    content = packed.getvalue()
+    return SimpleNamespace(
+        code_sha256=base64.b64encode(hashlib.sha256(content).digest()).decode(),
+        _download_archive_to_file=lambda target: target.write(content),
+    )
+
+
 def any_function(code: Path, **config: object) -> FunctionVersion:
-    """A function version whose code lies unzipped in a folder."""
+    """A function version with the code in a folder."""
     defaults: dict[str, object] = {
         "description": "",
         "role": "arn:aws:iam::000000000000:role/any",
@@ -54,9 +71,7 @@ def any_function(code: Path, **config: object) -> FunctionVersion:
         "ephemeral_storage": None,
         "snap_start": None,
         "tracing_config_mode": "PassThrough",
-        "code": SimpleNamespace(
-            get_unzipped_code_location=lambda: code, prepare_for_execution=lambda: None
-        ),
+        "code": any_archive(code),
         "last_modified": datetime.now(UTC).isoformat(),
         "state": VersionState(state=State.Active),
     }

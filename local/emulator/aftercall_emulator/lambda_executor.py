@@ -23,6 +23,7 @@ from localstack.services.lambda_.invocation.runtime_executor import (
     RuntimeExecutor,
 )
 
+from aftercall_emulator.code_folders import CodeFolders
 from aftercall_emulator.guardian import Guardian
 from aftercall_emulator.invocation_report import Limits, Report, is_error, log, payload
 from aftercall_emulator.lambda_error_names import name_errors_as_aws_does
@@ -58,6 +59,7 @@ class LambdaHost:
     pool: ProcessPool
     guardian: Guardian
     workspaces: Path
+    code: CodeFolders
 
 
 class ProcessExecutorPlugin(RuntimeExecutorPlugin):
@@ -169,7 +171,7 @@ class ProcessExecutor(RuntimeExecutor):
         program = Program(
             python=self._host.settings.python,
             handler=self.function_version.config.handler,
-            code=self.function_version.config.code.get_unzipped_code_location(),
+            code=self._host.code.of(self.function_version.config.code),
             environment=self._environment,
         )
         try:
@@ -218,8 +220,9 @@ class ProcessExecutor(RuntimeExecutor):
     @classmethod
     def prepare_version(cls, function_version: FunctionVersion) -> None:
         """Unzip the code, or refuse what cannot run here; the reason appears in GetFunction."""
-        refuse_unsupported(function_version, shared_host().settings)
-        function_version.config.code.prepare_for_execution()
+        host = shared_host()
+        refuse_unsupported(function_version, host.settings)
+        host.code.of(function_version.config.code)
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
@@ -275,9 +278,11 @@ def shared_host() -> LambdaHost:
 def _make_host() -> LambdaHost:
     name_errors_as_aws_does()
     settings = read_settings(os.environ)
+    workspaces = Path(config.dirs.tmp) / "lambda"
     return LambdaHost(
         settings=settings,
         pool=ProcessPool(settings.max_processes),
         guardian=Guardian(),
-        workspaces=Path(config.dirs.tmp) / "lambda",
+        workspaces=workspaces,
+        code=CodeFolders(workspaces / "code"),
     )
