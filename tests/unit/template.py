@@ -1,0 +1,178 @@
+"""template.yaml as the unit tests need it: each function's environment, and the declared resources.
+
+Only what the template uses of CloudFormation is understood; anything else is an error here, so
+that a test never runs against a guess.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+STACK = "aftercall"
+
+_PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackName": STACK,
+}
+_ARNS = {
+    "AWS::DynamoDB::Table": "arn:aws:dynamodb:{region}:{account}:table/{name}",
+    "AWS::Events::EventBus": "arn:aws:events:{region}:{account}:event-bus/{name}",
+    "AWS::S3::Bucket": "arn:aws:s3:::{name}",
+    "AWS::SNS::Topic": "arn:aws:sns:{region}:{account}:{name}",
+    "AWS::SQS::Queue": "arn:aws:sqs:{region}:{account}:{name}",
+    "AWS::Serverless::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+    "AWS::Serverless::StateMachine": "arn:aws:states:{region}:{account}:stateMachine:{name}",
+}
+_REF_IS_ARN = {"AWS::Serverless::StateMachine", "AWS::SNS::Topic"}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short tags as its long functions."""
+
+
+def _short_tag(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    if name == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
+
+
+_Loader.add_multi_constructor("!", _short_tag)
+
+
+class Template:
+    """The template with the defaults of its parameters."""
+
+    def __init__(self, text: str) -> None:
+        self._document = yaml.load(text, _Loader)
+        self.resources: dict[str, dict[str, Any]] = self._document["Resources"]
+
+    def of_type(self, type_name: str) -> dict[str, dict[str, Any]]:
+        """Logical id -> properties of every resource of a type."""
+        return {
+            logical_id: resource.get("Properties", {})
+            for logical_id, resource in self.resources.items()
+            if resource["Type"] == type_name
+        }
+
+    def function_of(self, module: str) -> str:
+        """The logical id of the function whose handler lies in a module."""
+        functions = self.of_type("AWS::Serverless::Function")
+        [found] = [f for f, p in functions.items() if p["Handler"] == f"{module}.handler"]
+        return found
+
+    def environment_of(self, module: str) -> dict[str, str]:
+        """The environment that the template gives the function of a module."""
+        own = self.resources[self.function_of(module)]["Properties"]
+        everybodys = self._document["Globals"]["Function"]
+        variables = {
+            **everybodys.get("Environment", {}).get("Variables", {}),
+            **own.get("Environment", {}).get("Variables", {}),
+        }
+        return {name: str(self.resolve(value)) for name, value in variables.items()}
+
+    def resolve(self, value: Any) -> Any:
+        """A value without Ref, GetAtt and Sub."""
+        if isinstance(value, list):
+            return [self.resolve(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if set(value) == {"Ref"}:
+            return self.ref(value["Ref"])
+        if set(value) == {"Fn::GetAtt"}:
+            return self.attribute(*value["Fn::GetAtt"])
+        if set(value) == {"Fn::Sub"}:
+            return re.sub(r"\$\{([^}]+)\}", lambda match: self._sub(match[1]), value["Fn::Sub"])
+        unknown = [name for name in value if name.startswith("Fn::")]
+        if unknown:
+            raise NotImplementedError(f"tests/unit/template.py does not know {unknown}")
+        return {name: self.resolve(item) for name, item in value.items()}
+
+    def _sub(self, expression: str) -> str:
+        logical_id, _, attribute = expression.partition(".")
+        return str(self.attribute(logical_id, attribute) if attribute else self.ref(logical_id))
+
+    def name(self, logical_id: str) -> str:
+        """The physical name: its own, or one like those that CloudFormation makes."""
+        resource = self.resources[logical_id]
+        own = resource.get("Properties", {}).get("Name")
+        if own is not None:
+            return str(self.resolve(own))
+        name = f"{STACK}-{logical_id}"
+        return name.lower() if resource["Type"] == "AWS::S3::Bucket" else name
+
+    def ref(self, name: str) -> Any:
+        if name in _PSEUDO:
+            return _PSEUDO[name]
+        if name in self._document["Parameters"]:
+            return self._document["Parameters"][name]["Default"]
+        type_name = self.resources[name]["Type"]
+        if type_name == "AWS::SQS::Queue":
+            return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self.name(name)}"
+        return self.arn(name) if type_name in _REF_IS_ARN else self.name(name)
+
+    def arn(self, logical_id: str) -> str:
+        pattern = _ARNS[self.resources[logical_id]["Type"]]
+        return pattern.format(region=REGION, account=ACCOUNT, name=self.name(logical_id))
+
+    def attribute(self, logical_id: str, attribute: str) -> str:
+        return {"Arn": self.arn, "Name": self.name, "QueueName": self.name}[attribute](logical_id)
+
+    def create_resources(self) -> None:
+        """Make the declared tables, buckets, queues, buses, topics and state machines."""
+        self._create_tables()
+        self._create_buckets()
+        for logical_id in self.of_type("AWS::SQS::Queue"):
+            boto3.client("sqs").create_queue(QueueName=self.name(logical_id))
+        for logical_id in self.of_type("AWS::Events::EventBus"):
+            boto3.client("events").create_event_bus(Name=self.name(logical_id))
+        for logical_id in self.of_type("AWS::SNS::Topic"):
+            boto3.client("sns").create_topic(Name=self.name(logical_id))
+        for logical_id in self.of_type("AWS::Serverless::StateMachine"):
+            boto3.client("stepfunctions").create_state_machine(
+                name=self.name(logical_id),
+                definition='{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}',
+                roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
+            )
+
+    def _create_tables(self) -> None:
+        taken = (
+            "AttributeDefinitions",
+            "BillingMode",
+            "GlobalSecondaryIndexes",
+            "KeySchema",
+            "LocalSecondaryIndexes",
+        )
+        for logical_id, properties in self.of_type("AWS::DynamoDB::Table").items():
+            boto3.client("dynamodb").create_table(
+                TableName=self.name(logical_id),
+                **{name: self.resolve(properties[name]) for name in taken if name in properties},
+            )
+
+    def _create_buckets(self) -> None:
+        s3 = boto3.client("s3")
+        for logical_id, properties in self.of_type("AWS::S3::Bucket").items():
+            s3.create_bucket(Bucket=self.name(logical_id))
+            if versioning := properties.get("VersioningConfiguration"):
+                s3.put_bucket_versioning(
+                    Bucket=self.name(logical_id), VersioningConfiguration=versioning
+                )
+
+
+@cache
+def template() -> Template:
+    return Template((REPOSITORY / "template.yaml").read_text())
