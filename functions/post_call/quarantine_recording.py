@@ -1,6 +1,6 @@
 """Keep a recording that nobody can read apart, with the reason beside it.
 
-The object moves from `recordings/` to `quarantine/` under the same name and with its metadata;
+The object moves from `recordings/` to `quarantine/` under the same name, with metadata and tags;
 `<name>.reason.json` says why. The copy lands before the original version is deleted, so that a
 crash between the two leaves both, and a second run does the same again.
 """
@@ -8,6 +8,7 @@ crash between the two leaves both, and a second run does the same again.
 from typing import TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from post_call.failure import Failure, plain_cause
@@ -19,6 +20,9 @@ from shared.observability import count, logger, step
 
 _SOURCE_PREFIX = "recordings/"
 _QUARANTINE_PREFIX = "quarantine/"
+
+_IN_ONE_PIECE = TransferConfig(multipart_threshold=5 * 1024**3)
+"""S3 copies up to 5 GB at once, with the object's tags; a copy in parts loses them."""
 
 
 class Input(TypedDict):
@@ -53,7 +57,7 @@ def _copy(recording: RecordingObject, target: str) -> bool:
     }
     try:
         with transient_failures():
-            s3().copy(source, recording["bucket"], target)  # type: ignore[arg-type]
+            s3().copy(source, recording["bucket"], target, Config=_IN_ONE_PIECE)  # type: ignore[arg-type]
     except ClientError as error:
         if error_code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
             with transient_failures():

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import logging
 import os
 import socket
 import sys
@@ -11,11 +10,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
+from botocore.client import BaseClient
 from moto import mock_aws
+from moto.moto_api._internal.models import moto_api_backend
 
-from .template import REGION, REPOSITORY, Template, template
+from .template import REGION, REPOSITORY, Template, client, template
 
 _INHERITED = ("AWS_", "_X_AMZN", "LAMBDA_", "POWERTOOLS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NO_HOST = {
@@ -82,10 +82,10 @@ class Cloud:
         self.name = declared.name
         self.arn = declared.arn
         self.ref = declared.ref
-        self.s3 = boto3.client("s3")
-        self.sqs = boto3.client("sqs")
-        self.dynamodb = boto3.client("dynamodb")
-        self.stepfunctions = boto3.client("stepfunctions")
+        self.s3 = client("s3")
+        self.sqs = client("sqs")
+        self.dynamodb = client("dynamodb")
+        self.stepfunctions = client("stepfunctions")
 
     def put_json(self, pointer: dict[str, str], document: Any) -> dict[str, str]:
         self.s3.put_object(
@@ -104,7 +104,7 @@ class Cloud:
     def watch_bus(self) -> Callable[[], list[dict[str, Any]]]:
         """Gather what is published from now on: a queue behind a rule for everything."""
         queue_url = self.sqs.create_queue(QueueName="everything-published")["QueueUrl"]
-        events, bus = boto3.client("events"), self.name("EventBus")
+        events, bus = client("events"), self.name("EventBus")
         events.put_rule(Name="everything", EventBusName=bus, EventPattern='{"version": ["0"]}')
         events.put_targets(
             Rule="everything",
@@ -119,14 +119,22 @@ class Cloud:
         return published
 
 
+@pytest.fixture(scope="session")
+def _moto() -> Iterator[None]:
+    """One mock for all tests: clients, which take long to make, are kept and stay mocked."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in _NO_HOST.items():
+            monkeypatch.setenv(name, value)
+        with mock_aws():
+            yield
+
+
 @pytest.fixture
-def cloud(_nothing_of_the_host: None) -> Iterator[Cloud]:
+def cloud(_nothing_of_the_host: None, _moto: None) -> Cloud:
     """An empty cloud with everything that the template declares."""
-    _forget_clients()
-    with mock_aws():
-        template().create_resources()
-        yield Cloud(template())
-    _forget_clients()
+    moto_api_backend.reset()
+    template().create_resources()
+    return Cloud(template())
 
 
 @pytest.fixture
@@ -138,7 +146,8 @@ def step(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
             monkeypatch.setenv(name, value)
         _forget_modules()
         loaded = importlib.import_module(module)
-        _log_to_this_test()
+        observability = importlib.import_module("shared.observability")
+        observability.logger.registered_handler.stream = _Stdout()
         return loaded
 
     yield load
@@ -165,12 +174,35 @@ def event_of() -> Callable[[str], Any]:
     return read
 
 
-def _forget_clients() -> None:
-    """Clients are made once in a process, and moto sees only those made while it runs."""
-    if clients := sys.modules.get("shared.clients"):
-        for member in vars(clients).values():
-            if hasattr(member, "cache_clear"):
-                member.cache_clear()
+@pytest.fixture
+def intercept(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Do something right before or after the nth AWS call of a kind; it may raise.
+
+    `before` is what happens meanwhile, or an error instead of the call; `after`, when it raises,
+    is a reply lost on its way back.
+    """
+
+    def use(
+        operation: str,
+        *,
+        before: Callable[[], Any] = lambda: None,
+        after: Callable[[], Any] = lambda: None,
+        nth: int = 1,
+    ) -> None:
+        real, calls = BaseClient._make_api_call, iter(range(1, sys.maxsize))
+
+        def call(client: BaseClient, name: str, arguments: dict[str, Any]) -> Any:
+            chosen = name == operation and next(calls) == nth
+            if chosen:
+                before()
+            reply = real(client, name, arguments)
+            if chosen:
+                after()
+            return reply
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+    return use
 
 
 def _forget_modules() -> None:
@@ -184,9 +216,11 @@ def _forget_modules() -> None:
                 del sys.modules[name]
 
 
-def _log_to_this_test() -> None:
-    """Powertools keeps the standard output that it found at first; capsys has one for each test."""
-    for name in [*logging.root.manager.loggerDict]:
-        for handler in logging.getLogger(name).handlers:
-            if type(handler) is logging.StreamHandler and name == "aftercall":
-                handler.setStream(sys.stdout)
+class _Stdout:
+    """The standard output of the moment. Powertools keeps the first; capsys has one a test."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()

@@ -35,6 +35,12 @@ _ARNS = {
 _REF_IS_ARN = {"AWS::Serverless::StateMachine", "AWS::SNS::Topic"}
 
 
+@cache
+def client(service: str) -> Any:
+    """One client of each service for all tests: they take long to make."""
+    return boto3.client(service)
+
+
 class _Loader(yaml.SafeLoader):
     """Reads CloudFormation's short tags as its long functions."""
 
@@ -60,6 +66,8 @@ class Template:
     def __init__(self, text: str) -> None:
         self._document = yaml.load(text, _Loader)
         self.resources: dict[str, dict[str, Any]] = self._document["Resources"]
+        self.parameters: dict[str, dict[str, Any]] = self._document["Parameters"]
+        self.function_globals: dict[str, Any] = self._document["Globals"]["Function"]
 
     def of_type(self, type_name: str) -> dict[str, dict[str, Any]]:
         """Logical id -> properties of every resource of a type."""
@@ -78,9 +86,8 @@ class Template:
     def environment_of(self, module: str) -> dict[str, str]:
         """The environment that the template gives the function of a module."""
         own = self.resources[self.function_of(module)]["Properties"]
-        everybodys = self._document["Globals"]["Function"]
         variables = {
-            **everybodys.get("Environment", {}).get("Variables", {}),
+            **self.function_globals.get("Environment", {}).get("Variables", {}),
             **own.get("Environment", {}).get("Variables", {}),
         }
         return {name: str(self.resolve(value)) for name, value in variables.items()}
@@ -118,8 +125,8 @@ class Template:
     def ref(self, name: str) -> Any:
         if name in _PSEUDO:
             return _PSEUDO[name]
-        if name in self._document["Parameters"]:
-            return self._document["Parameters"][name]["Default"]
+        if name in self.parameters:
+            return self.parameters[name]["Default"]
         type_name = self.resources[name]["Type"]
         if type_name == "AWS::SQS::Queue":
             return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self.name(name)}"
@@ -137,13 +144,13 @@ class Template:
         self._create_tables()
         self._create_buckets()
         for logical_id in self.of_type("AWS::SQS::Queue"):
-            boto3.client("sqs").create_queue(QueueName=self.name(logical_id))
+            client("sqs").create_queue(QueueName=self.name(logical_id))
         for logical_id in self.of_type("AWS::Events::EventBus"):
-            boto3.client("events").create_event_bus(Name=self.name(logical_id))
+            client("events").create_event_bus(Name=self.name(logical_id))
         for logical_id in self.of_type("AWS::SNS::Topic"):
-            boto3.client("sns").create_topic(Name=self.name(logical_id))
+            client("sns").create_topic(Name=self.name(logical_id))
         for logical_id in self.of_type("AWS::Serverless::StateMachine"):
-            boto3.client("stepfunctions").create_state_machine(
+            client("stepfunctions").create_state_machine(
                 name=self.name(logical_id),
                 definition='{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}',
                 roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
@@ -158,13 +165,13 @@ class Template:
             "LocalSecondaryIndexes",
         )
         for logical_id, properties in self.of_type("AWS::DynamoDB::Table").items():
-            boto3.client("dynamodb").create_table(
+            client("dynamodb").create_table(
                 TableName=self.name(logical_id),
                 **{name: self.resolve(properties[name]) for name in taken if name in properties},
             )
 
     def _create_buckets(self) -> None:
-        s3 = boto3.client("s3")
+        s3 = client("s3")
         for logical_id, properties in self.of_type("AWS::S3::Bucket").items():
             s3.create_bucket(Bucket=self.name(logical_id))
             if versioning := properties.get("VersioningConfiguration"):
