@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them. One Python for all: 3.13.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke lock clean
+.PHONY: help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -64,7 +64,10 @@ logs: bootstrap ## the functions' logs; F=<part of a name> chooses
 	@$(CLOUD) logs $(if $(F),--function $(F))
 
 invoke: bootstrap ## run one deployed function on its event; F=PostCallFetchRecordingFunction
-	@$(CLOUD) invoke $(F)
+	@$(CLOUD) invoke $(F) $(if $(E),--event $(E))
+
+call: bootstrap ## read one call; CALL=<how its id begins>
+	@$(CLOUD) call $(CALL)
 
 lock: bootstrap ## write all lock files again
 	@sh local/lock.sh

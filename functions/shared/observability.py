@@ -5,6 +5,7 @@ class and raised unchanged, because Step Functions matches the class by name. No
 event, an environment or an object's key: they can hold a customer's words or name.
 """
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 
@@ -12,8 +13,11 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+for noisy in ("aws_xray_sdk", "botocore"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)
+
 logger = Logger()
-tracer = Tracer()
+tracer = Tracer(patch_modules=("botocore",))
 metrics = Metrics()
 
 _BUSINESS_IDS = ("call_id", "customer_id", "ticket_id", "trace_id")
@@ -51,9 +55,24 @@ def _business_ids(event: object) -> dict[str, str]:
     return {name: str(event[name]) for name in _BUSINESS_IDS if name in event}
 
 
+def batch_item[**Given](handle: Callable[Given, None]) -> Callable[Given, None]:
+    """Count and log one item of a batch that fails: the batch processor tells only the queue."""
+
+    @wraps(handle)
+    def observed(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        try:
+            handle(*args, **kwargs)
+        except Exception as error:
+            metrics.add_metric(name="BatchItemFailed", unit=MetricUnit.Count, value=1)
+            logger.warning("batch item failed", error=type(error).__name__)
+            raise
+
+    return observed
+
+
 def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> None:
     """Add a business metric to the running step."""
     metrics.add_metric(name=name, unit=unit, value=value)
 
 
-__all__ = ["count", "logger", "step"]
+__all__ = ["batch_item", "count", "logger", "step"]

@@ -1,11 +1,14 @@
 """The laptop cloud: an emulator of AWS inside this project, without Docker or an account."""
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from local.cloud import deployment, emulator, logs
+from local.cloud import calls, deployment, emulator, invocation, logs
+from local.cloud.client import Cloud
 from local.cloud.settings import CloudError, Instance
 
 VOLATILE = "All state is in memory: a stop or a crash loses it, and `make deploy` begins anew."
@@ -35,6 +38,11 @@ def parse() -> argparse.Namespace:
     show = commands.add_parser("logs", help="logs of the functions, or of the emulator itself")
     show.add_argument("--function", default="", help="only functions whose name contains this")
     show.add_argument("--emulator", action="store_true", help="the emulator's own log")
+    call = commands.add_parser("call", help="read one call: its record and its redacted document")
+    call.add_argument("call_id", help="the call's id, or how it begins")
+    run = commands.add_parser("invoke", help="run one deployed function on its sample event")
+    run.add_argument("function", help="its logical id, such as PostCallFetchRecordingFunction")
+    run.add_argument("--event", type=Path, help="another event than events/<domain>/<step>.json")
     return parser.parse_args()
 
 
@@ -93,6 +101,28 @@ def show_logs(instance: Instance, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def read_call(instance: Instance, arguments: argparse.Namespace) -> int:
+    for line in calls.describe(running_cloud(instance), arguments.call_id):
+        say(line)
+    return 0
+
+
+def invoke(instance: Instance, arguments: argparse.Namespace) -> int:
+    cloud = running_cloud(instance)
+    answer = invocation.invoke(cloud, arguments.function, arguments.event)
+    say(answer.log)
+    say(answer.payload)
+    return 1 if answer.failed else 0
+
+
+def running_cloud(instance: Instance) -> Cloud:
+    """The laptop cloud with what is deployed in it."""
+    endpoint = emulator.endpoint_of(instance)
+    if endpoint is None or not instance.outputs_file.exists():
+        raise CloudError("nothing is deployed; `make deploy` does it.")
+    return Cloud(endpoint, deployment.stack_outputs(endpoint))
+
+
 COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
     "start": start,
     "deploy": deploy,
@@ -100,6 +130,8 @@ COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
     "stop": stop,
     "reset": reset,
     "logs": show_logs,
+    "call": read_call,
+    "invoke": invoke,
 }
 
 
@@ -108,4 +140,5 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make logs | head` is no error.
     sys.exit(main())

@@ -104,15 +104,37 @@ def watch(cloud: Cloud, dropped: list[Dropped]) -> Iterator[Dropped]:
 
 
 def current_step(cloud: Cloud, row: dict[str, Any]) -> str:
-    """The state that a call's execution has entered last."""
+    """The state that a call's execution has entered last, and how far its chunks are."""
     if "execution_arn" not in row:
         return ""
-    events = cloud.stepfunctions.get_execution_history(
-        executionArn=row["execution_arn"], reverseOrder=True, maxResults=20
-    )["events"]
-    entered = (event for event in events if event["type"].endswith("StateEntered"))
-    latest = next(entered, None)
-    return latest["stateEnteredEventDetails"]["name"] if latest else ""
+    entered = states_entered(cloud, row["execution_arn"])
+    if entered and entered[-1] == "Transcribe Embedded":
+        return f"{entered[-1]}{chunk_progress(cloud, row['execution_arn'])}"
+    return entered[-1] if entered else ""
+
+
+def chunk_progress(cloud: Cloud, execution_arn: str) -> str:
+    """How many chunks are being or have been transcribed, from the nested execution."""
+    name = execution_arn.rpartition(":")[2]
+    machine = cloud.outputs["TranscribeEmbeddedStateMachineArn"]
+    nested = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+    try:
+        entered = states_entered(cloud, nested)
+    except cloud.stepfunctions.exceptions.ExecutionDoesNotExist:
+        return ""
+    chunks = entered.count("Transcribe Chunk")
+    return f": chunk {chunks}" if chunks else ""
+
+
+def states_entered(cloud: Cloud, execution_arn: str) -> list[str]:
+    """The states that an execution has entered so far, in order."""
+    pages = cloud.stepfunctions.get_paginator("get_execution_history").paginate(
+        executionArn=execution_arn
+    )
+    events = (event for page in pages for event in page["events"])
+    return [
+        e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e
+    ]
 
 
 def table_of(cloud: Cloud, dropped: list[Dropped]) -> Table:

@@ -9,6 +9,7 @@ invocation, with its logs, as on AWS.
 import functools
 import logging
 import os
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -278,7 +279,7 @@ def shared_host() -> LambdaHost:
 def _make_host() -> LambdaHost:
     name_errors_as_aws_does()
     settings = read_settings(os.environ)
-    workspaces = Path(config.dirs.tmp) / "lambda"
+    workspaces = Path(tempfile.gettempdir()) / "lambda"
     return LambdaHost(
         settings=settings,
         pool=ProcessPool(settings.max_processes),
