@@ -17,14 +17,14 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import AliasPath, BaseModel, Field
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from post_call.calls_table import get_call, record_failed_call
 from post_call.execution import ExecutionInput
 from post_call.rules.execution_history import HistoryEvent, end_of
 from shared.clients import stepfunctions, transient_failures
 from shared.events import CallFailed, Detail, publish
-from shared.observability import count, logger, step
+from shared.observability import batch_item, count, logger, step
 from shared.times import format_time, now
 
 EVENT_BUS_NAME = environ["EVENT_BUS_NAME"]
@@ -36,6 +36,8 @@ _processor = BatchProcessor(event_type=EventType.SQS)
 class ExecutionEnded(BaseModel):
     """The part of the status change event that matters here."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # Errors are logged; keys hold names.
+
     execution_arn: str = Field(validation_alias=AliasPath("detail", "executionArn"))
     name: str = Field(validation_alias=AliasPath("detail", "name"))
 
@@ -45,6 +47,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return process_partial_response(event, record_end, _processor, context)
 
 
+@batch_item
 def record_end(record: SQSRecord) -> None:
     """Mark the call FAILED if its execution still held it, and tell the other domains."""
     ended = ExecutionEnded.model_validate_json(record.body)

@@ -22,13 +22,13 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
-from pydantic import AliasPath, BaseModel, Field
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from post_call.calls_table import get_call
 from post_call.execution import ExecutionInput, call_id_of, execution_name
 from post_call.recording_object import RecordingObject
 from shared.clients import error_code, sqs, stepfunctions, transient_failures
-from shared.observability import count, logger, step
+from shared.observability import batch_item, count, logger, step
 from shared.times import format_time, now, parse_time
 
 STATE_MACHINE_ARN = os.environ["POST_CALL_STATE_MACHINE_ARN"]
@@ -46,6 +46,8 @@ _processor = BatchProcessor(event_type=EventType.SQS)
 
 class ObjectCreated(BaseModel):
     """The part of S3's `Object Created` event that matters here."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # Errors are logged; keys hold names.
 
     time: datetime
     bucket: str = Field(validation_alias=AliasPath("detail", "bucket", "name"))
@@ -82,6 +84,7 @@ class Slots:
         return self._free >= 0
 
 
+@batch_item
 def start_or_defer(record: SQSRecord, free: Slots) -> None:
     """Start the recording's call if there is room, else send its message back for later."""
     created = ObjectCreated.model_validate_json(record.body)
