@@ -13,9 +13,9 @@ from shared.errors import (
     RecordingTruncated,
     TransientError,
 )
+from tests.unit.aws_errors import fails_with
+from tests.unit.template import REPOSITORY
 
-from ..aws_errors import fails_with
-from ..template import REPOSITORY
 from .calls import work_document
 
 MODULE = "post_call.fetch_recording"
@@ -168,7 +168,7 @@ def test_names_the_error_of_a_recording_that_is_gone(step, event, context):
 def test_asks_for_another_try_when_s3_slows_down(step, event, context, intercept):
     intercept("GetObject", before=fails_with("SlowDown", status=503))
 
-    with pytest.raises(TransientError, match="^SlowDown: "):
+    with pytest.raises(TransientError, match=r"^SlowDown: "):
         step(MODULE).handler(event, context)
 
 

@@ -6,9 +6,9 @@ import pytest
 from moto.backends import get_backend
 
 from shared.errors import TransientError
+from tests.unit.aws_errors import fails_with
+from tests.unit.template import ACCOUNT, REGION
 
-from ..aws_errors import fails_with
-from ..template import ACCOUNT, REGION
 from .calls import put_call
 
 MODULE = "post_call.on_recording_created"

@@ -6,8 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from shared.errors import TransientError
-
-from ..aws_errors import aws_error, fails_with, raises, reply_is_lost
+from tests.unit.aws_errors import aws_error, fails_with, raises, reply_is_lost
 
 MODULE = "post_call.quarantine_recording"
 CONTENT = b"not what it says"
@@ -144,7 +143,7 @@ def test_deletes_nothing_when_the_copy_fails(module, event, cloud, context, inte
 def test_asks_for_another_try_when_the_copy_is_throttled(module, event, context, intercept):
     intercept("CopyObject", before=fails_with("SlowDown", status=503))
 
-    with pytest.raises(TransientError, match="^SlowDown: "):
+    with pytest.raises(TransientError, match=r"^SlowDown: "):
         module.handler(event, context)
 
 
