@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them. One Python for all: 3.13.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call lock clean
+.PHONY: bench-demo bench-deploy bench-words bench-call bench-load help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -71,6 +71,21 @@ call: bootstrap ## read one call; CALL=<how its id begins>
 
 lock: bootstrap ## write all lock files again
 	@sh local/lock.sh
+
+bench-demo: bootstrap ## a fresh clone's first and second demo: time and memory
+	$(PYTHON) -m benchmarks.demo
+
+bench-deploy: bootstrap ## from nothing to deployed, and again after one change
+	$(PYTHON) -m benchmarks.deploy
+
+bench-words: bootstrap ## word error rate of each sample
+	$(PYTHON) -m benchmarks.words
+
+bench-call: bootstrap ## one call against the speech engine alone; CALL=<recording>, A="--agent-channel 1"
+	$(PYTHON) -m benchmarks.call $(CALL) $(A)
+
+bench-load: bootstrap ## N recordings at once (default 200)
+	$(PYTHON) -m benchmarks.load $(if $(N),--recordings $(N))
 
 clean: down ## stop the laptop cloud; remove builds, state and virtual environments
 	rm -rf .aws-sam .local .venv .venv-emulator .venv-lambda .mypy_cache .pytest_cache .ruff_cache

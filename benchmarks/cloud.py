@@ -1,0 +1,19 @@
+"""The laptop cloud for benchmarks: an instance of its own, deployed, stopped at the end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from local.cloud import deployment, emulator
+from local.cloud.client import Cloud
+from local.cloud.settings import Instance
+
+
+@contextmanager
+def deployed_cloud(name: str = "bench") -> Iterator[Cloud]:
+    """Start, deploy, give, stop."""
+    instance = Instance(name)
+    endpoint = emulator.start(instance, None, print)
+    try:
+        yield Cloud(endpoint, deployment.deploy(instance, endpoint, print))
+    finally:
+        emulator.stop(instance, print)
