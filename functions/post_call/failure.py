@@ -1,17 +1,17 @@
 """What Step Functions tells of a failure, in plain words."""
 
 import json
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 CAUSE_LIMIT = 4000
 """Longest cause that is kept, in characters; Step Functions itself ends at 32,768."""
 
 
 class Failure(TypedDict):
-    """What a Catch puts at its ResultPath."""
+    """What a Catch puts at its ResultPath; an engine need not give a cause."""
 
     Error: str
-    Cause: str
+    Cause: NotRequired[str]
 
 
 def root_failure(failure: Failure) -> Failure:
@@ -22,7 +22,7 @@ def root_failure(failure: Failure) -> Failure:
     """
     if failure["Error"] != "States.TaskFailed":
         return failure
-    child = _as_object(failure["Cause"])
+    child = _as_object(failure.get("Cause", ""))
     error, cause = child.get("Error"), child.get("Cause")
     if not isinstance(error, str):
         return failure
@@ -31,8 +31,9 @@ def root_failure(failure: Failure) -> Failure:
 
 def plain_cause(failure: Failure) -> str:
     """The message of an error: a Lambda function's own message without its stack trace."""
-    message = _as_object(failure["Cause"]).get("errorMessage")
-    return (message if isinstance(message, str) else failure["Cause"])[:CAUSE_LIMIT]
+    cause = failure.get("Cause", "")
+    message = _as_object(cause).get("errorMessage")
+    return (message if isinstance(message, str) else cause)[:CAUSE_LIMIT]
 
 
 def _as_object(cause: str) -> dict[str, object]:
