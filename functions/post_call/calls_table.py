@@ -12,6 +12,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from post_call.recording_object import RecordingObject
 from shared.clients import dynamodb, error_code, transient_failures
 from shared.errors import TransientError
 
@@ -44,18 +45,32 @@ def get_call(call_id: str) -> dict[str, Any] | None:
     return {name: _deserialise(value) for name, value in item.items()} if item else None
 
 
+def attempt_columns(attempt: int, recording: RecordingObject, created_at: str) -> dict[str, Any]:
+    """What a failed attempt tells of its call, which it may never have come to claim."""
+    return {
+        "attempt": attempt,
+        "recording_bucket": recording["bucket"],
+        "recording_key": recording["key"],
+        "created_at": created_at,
+        "day": created_at[:10],
+    }
+
+
 def record_failed_call(
     call_id: str, execution_arn: str, failure: Mapping[str, Any], *, only_processing: bool
 ) -> bool:
     """Mark a call as FAILED if this execution owns it; tell whether it did.
 
-    `failure` has failed_state, error, cause, failed_at and recorded_by. A call that nobody has
-    claimed becomes this execution's failure, unless `only_processing` asks for a running one.
+    `failure` has failed_state, error, cause, failed_at, recorded_by and the attempt's columns. With
+    `only_processing` a call that the execution has left already stays as it is. A call that this
+    execution could not come to claim, unclaimed or failed in an earlier attempt, becomes its
+    failure: otherwise the attempt's name is used up and the call can never be tried again.
     """
     owned = "execution_arn = :execution_arn"
-    condition = f"{owned} AND #state = :processing" if only_processing else owned
-    if not only_processing:
-        condition = f"attribute_not_exists(call_id) OR {condition}"
+    if only_processing:
+        owned += " AND #state = :processing"
+    unclaimed = "attribute_not_exists(call_id) OR (#state = :failed AND #attempt < :attempt)"
+    condition = f"({owned}) OR {unclaimed}"
     values = {f":{name}": value for name, value in failure.items()}
     values |= {":execution_arn": execution_arn, ":failed": "FAILED"}
     if only_processing:

@@ -19,8 +19,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
-from post_call.calls_table import get_call, record_failed_call
+from post_call.calls_table import attempt_columns, get_call, record_failed_call
 from post_call.execution import ExecutionInput
+from post_call.failure import plain_cause, root_failure
 from post_call.rules.execution_history import HistoryEvent, end_of
 from shared.clients import stepfunctions, transient_failures
 from shared.events import CallFailed, Detail, publish
@@ -49,7 +50,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 @batch_item
 def record_end(record: SQSRecord) -> None:
-    """Mark the call FAILED if its execution still held it, and tell the other domains."""
+    """Mark the call FAILED if its execution held it or never came to, and tell other domains."""
     ended = ExecutionEnded.model_validate_json(record.body)
     arn = ended.execution_arn
     with transient_failures():
@@ -60,18 +61,20 @@ def record_end(record: SQSRecord) -> None:
     given: ExecutionInput = json.loads(execution["input"])
     events: list[HistoryEvent] = history  # type: ignore[assignment]
     end = end_of(events)
+    real = root_failure({"Error": end.error, "Cause": end.cause})
     failure = {
-        "error": end.error,
-        "cause": end.cause,
+        **attempt_columns(given["attempt"], given["recording"], given["created_at"]),
+        "error": real["Error"],
+        "cause": plain_cause(real),
         "failed_state": end.state,
         "failed_at": format_time(now()),
         "recorded_by": RECORDED_BY,
     }
     recorded = record_failed_call(given["call_id"], arn, failure, only_processing=True)
     if recorded or _recorded_before(given["call_id"], arn):
-        publish(EVENT_BUS_NAME, "post_call", _call_failed(ended, given["call_id"], end.error))
+        publish(EVENT_BUS_NAME, "post_call", _call_failed(ended, given["call_id"], real["Error"]))
         count("CallFailed")
-        logger.error("call ended unrecorded", call_id=given["call_id"], error=end.error)
+        logger.error("call ended unrecorded", call_id=given["call_id"], error=real["Error"])
 
 
 def _recorded_before(call_id: str, execution_arn: str) -> bool:

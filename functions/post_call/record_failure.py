@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from post_call.calls_table import record_failed_call
+from post_call.calls_table import attempt_columns, record_failed_call
 from post_call.failure import Failure, plain_cause, root_failure
 from post_call.recording_object import RecordingObject
 from shared.observability import count, logger, step
@@ -45,11 +45,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
         {
             **output,
             "failed_state": failed_state,
-            "attempt": event["attempt"],
-            "recording_bucket": event["recording"]["bucket"],
-            "recording_key": event["recording"]["key"],
-            "created_at": event["created_at"],
-            "day": event["created_at"][:10],
+            **attempt_columns(event["attempt"], event["recording"], event["created_at"]),
             "recorded_by": "record_failure",
         },
         only_processing=False,
