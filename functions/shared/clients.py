@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,  # noqa: A004 - a refused or slow connection; botocore has no other name
+    HTTPClientError,
+    IncompleteReadError,
+)
 
 from shared.errors import TransientError
 
@@ -94,7 +99,7 @@ def transient_failures() -> Iterator[None]:
         if is_transient(error):
             raise TransientError(error_code(error), error.operation_name) from error
         raise
-    except HTTPClientError as error:
+    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise TransientError(type(error).__name__, "the connection to AWS failed") from error
 
 
