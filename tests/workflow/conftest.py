@@ -1,0 +1,58 @@
+"""The deployed cloud for the workflow tests, and the transitions that they took."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cloud import TestCloud, running_cloud, stop_cloud
+from tests.workflow.machines import Machines
+from tests.workflow.transitions import Coverage
+
+HERE = Path(__file__).parent
+_coverage: pytest.StashKey[Coverage] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def cloud() -> TestCloud:
+    """The laptop cloud, deployed; the same for all suites of a run."""
+    return running_cloud()
+
+
+@pytest.fixture(scope="session")
+def machines(cloud: TestCloud, request: pytest.FixtureRequest) -> Iterator[Machines]:
+    """The state machines; when all tests are done, what was taken of them is counted."""
+    machines = Machines(cloud)
+    yield machines
+    coverage = Coverage()
+    for arn, name in machines.all():
+        for execution in cloud.executions(arn):
+            coverage.add(name, cloud.history(execution["executionArn"]))
+    request.config.stash[_coverage] = coverage
+
+
+def whole_suite(config: pytest.Config) -> bool:
+    """Whether every workflow test was asked for."""
+    chosen = [Path(argument).resolve() for argument in config.args if "::" not in argument]
+    options = config.option
+    narrowed = options.keyword or options.markexpr or getattr(options, "lf", False)
+    return not narrowed and any(HERE.is_relative_to(path) for path in chosen)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A transition that no test takes fails the whole suite; then the cloud stops."""
+    coverage = session.config.stash.get(_coverage, None)
+    if coverage and whole_suite(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        if coverage.untaken() or coverage.unknown():
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    stop_cloud()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    coverage = config.stash.get(_coverage, None)
+    if coverage:
+        terminalreporter.section("transitions taken by state machines")
+        for line in coverage.table():
+            terminalreporter.write_line(line)
