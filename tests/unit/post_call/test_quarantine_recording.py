@@ -90,6 +90,15 @@ def test_says_the_same_when_it_runs_twice(module, event, cloud, context):
     assert content_of(cloud, event, target_of(event)) == CONTENT
 
 
+def test_deletes_nothing_when_an_earlier_run_has_moved_it_already(
+    module, event, context, intercept
+):
+    module.handler(event, context)
+    intercept("DeleteObject", before=raises(AssertionError("a second deletion")))
+
+    module.handler(event, context)
+
+
 def test_finishes_what_a_crash_between_copy_and_deletion_left(
     module, event, cloud, context, intercept
 ):
