@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ PARAMETERS = {
     "MaxConcurrentCalls": "4",
     "ChunkConcurrency": str(max(2, os.cpu_count() or 1)),
     "LogRetentionDays": "1",
+    "Architecture": {"aarch64": "arm64"}.get(platform.machine(), "x86_64"),
 }
 """What the laptop wants otherwise than production; the template stays the same."""
 
@@ -35,10 +37,10 @@ Progress = Callable[[str], None]
 def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, str]:
     """Build what changed, deploy it, and return the stack's outputs."""
     progress("building the functions (sam build) ...")
-    _sam(["build"], endpoint, progress)
+    overrides = [f"{name}={value}" for name, value in PARAMETERS.items()]
+    _sam(["build", "--parameter-overrides", *overrides], endpoint, progress)
     progress("deploying the template (sam deploy) ...")
     client("s3", endpoint).create_bucket(Bucket=ARCHIVES_BUCKET)
-    overrides = [f"{name}={value}" for name, value in PARAMETERS.items()]
     try:
         _sam(["deploy", "--parameter-overrides", *overrides], endpoint, progress)
     except CloudError as error:

@@ -15,8 +15,8 @@ from shared.errors import SpeechEngineMissing
 SAMPLE_RATE = 16_000
 FRAME_MS = 10
 MISSING = (
-    "the speech engine PocketSphinx or its English model is not installed: run `make bootstrap` "
-    "on a laptop, rebuild the package with `sam build` for a deployment"
+    "the speech engine PocketSphinx or its English model is not in the function's package: build"
+    " and deploy it again, with `make deploy` on a laptop, `sam build && sam deploy` on AWS"
 )
 
 

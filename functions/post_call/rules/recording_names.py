@@ -70,28 +70,32 @@ class RecordingNames:
         user_metadata: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> RecordingMetadata:
-        """Everything known of the recording at `key`; ValueError for a value that is no date."""
-        return (
-            self.read_name(key)
-            | self._read_attributes(user_metadata or {})
-            | self._read_attributes(tags or {})
-        )
+        """Everything known of the recording at `key`.
+
+        ValueError for a value that is no date or channel, unless something stronger overrides it.
+        """
+        attributes = _plain(user_metadata or {}) | _plain(tags or {})
+        overriding = self._read_attributes(attributes)
+        return self._read_name(key, without=set(overriding)) | overriding
 
     def read_name(self, key: str) -> RecordingMetadata:
         """What the last part of the object key says."""
+        return self._read_name(key, without=set())
+
+    def _read_name(self, key: str, without: set[str]) -> RecordingMetadata:
         name = key.rsplit("/", 1)[-1]
         found: dict[str, str] = {}
         for pattern in self._patterns:
             if match := pattern.search(name):
                 known = {group: _clean(text) for group, text in match.groupdict("").items()}
                 found = {group: text for group, text in known.items() if text} | found
+        found = {group: text for group, text in found.items() if group not in without}
         metadata = _texts(found)
         if "started_at" in found:
             metadata["started_at"] = self._name_time(found["started_at"])
         return metadata
 
-    def _read_attributes(self, attributes: Mapping[str, str]) -> RecordingMetadata:
-        known = {key.lower().replace("-", "_"): _clean(text) for key, text in attributes.items()}
+    def _read_attributes(self, known: Mapping[str, str]) -> RecordingMetadata:
         metadata = _texts(known)
         if text := known.get("started_at"):
             metadata["started_at"] = self._attribute_time(text)
@@ -141,6 +145,12 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 def _clean(text: str) -> str:
     return _CONTROL.sub("", text).strip()[:MAX_LENGTH]
+
+
+def _plain(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Attributes by the names of RecordingMetadata, without those that say nothing."""
+    cleaned = {key.lower().replace("-", "_"): _clean(text) for key, text in attributes.items()}
+    return {name: text for name, text in cleaned.items() if text}
 
 
 def _texts(known: Mapping[str, str]) -> RecordingMetadata:

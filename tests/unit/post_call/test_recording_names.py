@@ -113,3 +113,12 @@ def test_a_day_that_does_not_exist_is_refused():
 def test_a_bad_attribute_is_refused(tags, complaint):
     with pytest.raises(ValueError, match=complaint):
         RecordingNames().read("x.wav", tags=tags)
+
+
+def test_a_valid_tag_overrides_an_impossible_time_in_the_name():
+    metadata = RecordingNames().read(
+        "recordings/A_DT_2026-13-40T10-00-00_Stereo.wav",
+        tags={"started-at": "2026-11-02T10:00:00Z"},
+    )
+
+    assert metadata["started_at"] == "2026-11-02T10:00:00Z"

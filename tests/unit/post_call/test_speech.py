@@ -85,7 +85,7 @@ def without_engine(monkeypatch):
 
 @pytest.mark.usefixtures("without_engine")
 def test_invents_nothing_where_the_engine_is_not_installed():
-    with pytest.raises(SpeechEngineMissing, match=r"make bootstrap.*sam build"):
+    with pytest.raises(SpeechEngineMissing, match=r"make deploy.*sam build"):
         transcribe(flac(np.zeros(16_000, np.int16)), [(0, 1000)])
 
 
@@ -99,7 +99,7 @@ def test_says_so_where_the_model_is_not_installed(monkeypatch, tmp_path):
     monkeypatch.setenv("POCKETSPHINX_PATH", str(tmp_path))
     speech._decoder.cache_clear()
 
-    with pytest.raises(SpeechEngineMissing, match="make bootstrap"):
+    with pytest.raises(SpeechEngineMissing, match="make deploy"):
         transcribe(flac(np.zeros(16_000, np.int16)), [(0, 1000)])
 
     speech._decoder.cache_clear()
