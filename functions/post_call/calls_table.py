@@ -18,6 +18,22 @@ from shared.errors import TransientError
 
 CALLS_TABLE_NAME = os.environ["CALLS_TABLE_NAME"]
 
+_ANALYSIS_COLUMNS = frozenset(
+    {
+        "agent",
+        "agent_sentiment",
+        "agent_trend",
+        "customer_id",
+        "customer_sentiment",
+        "customer_trend",
+        "guid",
+    }
+)
+"""Columns that an analysis may leave out: what is not known is not there."""
+
+_PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
+"""Why a transaction may be cancelled today and go through tomorrow."""
+
 _serialise = TypeSerializer().serialize
 _deserialise = TypeDeserializer().deserialize
 
@@ -51,6 +67,8 @@ def attempt_columns(attempt: int, recording: RecordingObject, created_at: str) -
         "attempt": attempt,
         "recording_bucket": recording["bucket"],
         "recording_key": recording["key"],
+        "recording_version_id": recording["version_id"],
+        "uploaded_at": created_at,
         "created_at": created_at,
         "day": created_at[:10],
     }
@@ -61,7 +79,7 @@ def record_failed_call(
 ) -> bool:
     """Mark a call as FAILED if this execution owns it; tell whether it did.
 
-    `failure` has failed_state, error, cause, failed_at, recorded_by and the attempt's columns. With
+    `failure` has failed_state, error, cause, failed_at and the attempt's columns. With
     `only_processing` a call that the execution has left already stays as it is. A call that this
     execution could not come to claim, unclaimed or failed in an earlier attempt, becomes its
     failure: otherwise the attempt's name is used up and the call can never be tried again.
@@ -98,12 +116,17 @@ def store_analysed_call(
 ) -> bool:
     """Write an analysed call and its categories in one transaction, if this execution owns it.
 
-    `before` is the item as it was read: categories that it had and the new row has not are taken
-    out of the index. Gives False when another execution owns the call.
+    `before` is the item as it was read: what it says of an earlier analysis and the new row does
+    not, a category or an agent, goes. Gives False when another execution owns the call.
     """
     names = {f"#{name}": name for name in row}
     values = {f":{name}": value for name, value in row.items()} | {":owner": execution_arn}
     stale = set(before.get("categories", [])) - set(row["categories"])
+    gone = _ANALYSIS_COLUMNS & set(before) - set(row)
+    names |= {f"#{name}": name for name in gone}
+    update = "SET " + ", ".join(f"#{name} = :{name}" for name in row)
+    if gone:
+        update += " REMOVE " + ", ".join(f"#{name}" for name in sorted(gone))
     table = {"TableName": CALLS_TABLE_NAME}
     items: list[Any] = [
         {
@@ -111,7 +134,7 @@ def store_analysed_call(
                 **table,
                 "Key": call_key(call_id),
                 "ConditionExpression": "execution_arn = :owner",
-                "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in row),
+                "UpdateExpression": update,
                 "ExpressionAttributeNames": names,
                 "ExpressionAttributeValues": to_attributes(values),
             }
@@ -131,7 +154,9 @@ def store_analysed_call(
         reasons = [reason.get("Code") for reason in error.response["CancellationReasons"]]
         if "ConditionalCheckFailed" in reasons:
             return False
-        raise TransientError("TransactionCanceled", ", ".join(map(str, reasons))) from error
+        if _PASSING & set(reasons):
+            raise TransientError("TransactionCanceled", ", ".join(map(str, reasons))) from error
+        raise
     return True
 
 

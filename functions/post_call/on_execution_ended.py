@@ -1,8 +1,8 @@
-"""Record a call whose execution ended without a word of its own.
+"""Tell the other domains that a call failed, and record what its machine could not.
 
-An execution that timed out, was aborted, or failed before it could record so reaches no Catch. A
-rule on `Step Functions Execution Status Change` brings it here. A failure that the machine itself
-has recorded is left as it is.
+An execution that timed out, was aborted, or failed while it recorded a failure reaches no Catch. A
+rule on `Step Functions Execution Status Change` brings every bad end here. What the machine has
+recorded is left as it is; whoever lost the call to another execution tells nothing.
 """
 
 import json
@@ -29,7 +29,6 @@ from shared.observability import batch_item, count, logger, step
 from shared.times import format_time, now
 
 EVENT_BUS_NAME = environ["EVENT_BUS_NAME"]
-RECORDED_BY = "on_execution_ended"
 
 _processor = BatchProcessor(event_type=EventType.SQS)
 
@@ -50,7 +49,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 @batch_item
 def record_end(record: SQSRecord) -> None:
-    """Mark the call FAILED if its execution held it or never came to, and tell other domains."""
+    """Mark the call FAILED if its execution held it or never came to, and publish CallFailed."""
     ended = ExecutionEnded.model_validate_json(record.body)
     arn = ended.execution_arn
     with transient_failures():
@@ -68,28 +67,20 @@ def record_end(record: SQSRecord) -> None:
         "cause": plain_cause(real),
         "failed_state": end.state,
         "failed_at": format_time(now()),
-        "recorded_by": RECORDED_BY,
     }
-    recorded = record_failed_call(given["call_id"], arn, failure, only_processing=True)
-    if recorded or _recorded_before(given["call_id"], arn):
-        publish(EVENT_BUS_NAME, "post_call", _call_failed(ended, given["call_id"], real["Error"]))
+    record_failed_call(given["call_id"], arn, failure, only_processing=True)
+    call = get_call(given["call_id"])
+    if call and call["state"] == "FAILED" and call["execution_arn"] == arn:
+        publish(EVENT_BUS_NAME, "post_call", call_failed(ended, call))
         count("CallFailed")
-        logger.error("call ended unrecorded", call_id=given["call_id"], error=real["Error"])
+        logger.error("call failed", call_id=given["call_id"], error=call["error"])
 
 
-def _recorded_before(call_id: str, execution_arn: str) -> bool:
-    """Whether an earlier run of this step recorded the end and may have died before telling it."""
-    call = get_call(call_id)
-    return bool(
-        call and call.get("recorded_by") == RECORDED_BY and call["execution_arn"] == execution_arn
-    )
-
-
-def _call_failed(ended: ExecutionEnded, call_id: str, error: str) -> Detail[CallFailed]:
+def call_failed(ended: ExecutionEnded, call: dict[str, Any]) -> Detail[CallFailed]:
     return Detail(
         event_id=f"{ended.name}-CallFailed",
-        trace_id=call_id,
-        subject_id=call_id,
-        occurred_at=format_time(now()),
-        data=CallFailed(call_id=call_id, error=error),
+        trace_id=call["call_id"],
+        subject_id=call["call_id"],
+        occurred_at=call["failed_at"],
+        data=CallFailed(call_id=call["call_id"], error=call["error"]),
     )

@@ -3,14 +3,14 @@
 S3 tells EventBridge, EventBridge a queue, the queue this function. Each execution is named by the
 call id, so the same event delivered again starts nothing. Where as many calls are being processed
 as the parameter allows, the message goes back to the queue with a delay, as a message of its own:
-waiting is no failure and must not bring it nearer to the dead-letter queue. What cannot be read
-or started fails by itself, is delivered again, and in the end lies in the dead-letter queue.
+waiting is no failure and must not bring it nearer to the dead-letter queue; the same holds while
+Step Functions is throttled. What cannot be read or started fails by itself, is delivered again, and
+in the end lies in the dead-letter queue.
 """
 
-import json
 import os
 import random
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -21,22 +21,20 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import ClientError
 from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
+from post_call.attempts import may_be_tried_again, start_attempt
 from post_call.calls_table import get_call
-from post_call.execution import ExecutionInput, call_id_of, execution_name
+from post_call.execution import call_id_of
 from post_call.recording_object import RecordingObject
-from shared.clients import error_code, sqs, stepfunctions, transient_failures
+from shared.clients import sqs, stepfunctions, transient_failures
+from shared.errors import TransientError
 from shared.observability import batch_item, count, logger, step
-from shared.times import format_time, now, parse_time
+from shared.times import format_time
 
 STATE_MACHINE_ARN = os.environ["POST_CALL_STATE_MACHINE_ARN"]
 QUEUE_URL = os.environ["RECORDINGS_QUEUE_URL"]
 MAX_CONCURRENT_CALLS = int(os.environ["MAX_CONCURRENT_CALLS"])
-
-LEASE = timedelta(hours=7)
-"""Longer than the machine's own timeout, after which an unfinished claim may be taken over."""
 
 DEFER_SECONDS = (3, 12)
 """A deferred message comes back after a random delay in this range."""
@@ -54,9 +52,18 @@ class ObjectCreated(BaseModel):
     key: str = Field(validation_alias=AliasPath("detail", "object", "key"))
     etag: str = Field(validation_alias=AliasPath("detail", "object", "etag"))
     size: int = Field(validation_alias=AliasPath("detail", "object", "size"))
-    version_id: str | None = Field(
-        default=None, validation_alias=AliasPath("detail", "object", "version-id")
+    version_id: str = Field(
+        default="", validation_alias=AliasPath("detail", "object", "version-id")
     )
+
+    def recording(self) -> RecordingObject:
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "etag": self.etag,
+            "size_bytes": self.size,
+            "version_id": self.version_id,
+        }
 
 
 @step
@@ -68,20 +75,32 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 
 class Slots:
-    """How many more calls may be started now: the limit less the executions that run."""
+    """How many more calls may be started now: the limit less the executions that run.
+
+    None while Step Functions does not say how many run: the messages wait, which is no failure.
+    """
 
     def __init__(self) -> None:
-        with transient_failures():
-            running = stepfunctions().list_executions(
-                stateMachineArn=STATE_MACHINE_ARN,
-                statusFilter="RUNNING",
-                maxResults=min(MAX_CONCURRENT_CALLS, 1000),
-            )["executions"]
-        self._free = MAX_CONCURRENT_CALLS - len(running)
+        try:
+            self._free = MAX_CONCURRENT_CALLS - count_running()
+        except TransientError as error:
+            logger.warning("running calls are not known", error=error.code)
+            self._free = 0
 
     def take(self) -> bool:
         self._free -= 1
         return self._free >= 0
+
+
+def count_running() -> int:
+    """How many executions run, counted no further than the limit."""
+    with transient_failures():
+        reply = stepfunctions().list_executions(
+            stateMachineArn=STATE_MACHINE_ARN,
+            statusFilter="RUNNING",
+            maxResults=min(MAX_CONCURRENT_CALLS, 1000),
+        )
+    return len(reply["executions"])
 
 
 @batch_item
@@ -90,9 +109,13 @@ def start_or_defer(record: SQSRecord, free: Slots) -> None:
     created = ObjectCreated.model_validate_json(record.body)
     if created.key.endswith("/"):
         return  # A folder made by hand in a console; there is nothing to hear in it.
-    if free.take():
+    if not free.take():
+        defer(record)
+        return
+    try:
         start(created)
-    else:
+    except TransientError as error:
+        logger.warning("call not started yet", error=error.code)
         defer(record)
 
 
@@ -107,52 +130,28 @@ def defer(record: SQSRecord) -> None:
 
 
 def start(created: ObjectCreated) -> None:
-    """Start the first attempt, or another one where the last failed before this event."""
+    """Start the first attempt, or the next one where the last came to nothing."""
     call_id = call_id_of(created.bucket, created.key, created.etag)
-    if start_attempt(created, call_id, attempt=1):
+    recording, created_at = created.recording(), format_time(created.time)
+    if start_attempt(STATE_MACHINE_ARN, call_id, 1, recording, created_at):
         return
     call = get_call(call_id)
-    if call and call["state"] == "FAILED" and parse_time(call["failed_at"]) < created.time:
-        start_attempt(created, call_id, attempt=int(call["attempt"]) + 1)
-    else:
-        count("DuplicateEvent")
-        logger.info("duplicate event", call_id=call_id)
+    if call and is_worth_another(call, recording, created_at):
+        attempt = int(call["attempt"]) + 1
+        if start_attempt(STATE_MACHINE_ARN, call_id, attempt, recording, created_at):
+            return
+    count("DuplicateEvent")
+    logger.info("duplicate event", call_id=call_id)
 
 
-def start_attempt(created: ObjectCreated, call_id: str, attempt: int) -> bool:
-    """Start an execution named by the call and the attempt; False when there was one already."""
-    try:
-        with transient_failures():
-            stepfunctions().start_execution(
-                stateMachineArn=STATE_MACHINE_ARN,
-                name=execution_name(call_id, attempt),
-                input=json.dumps(execution_input(created, call_id, attempt, now())),
-            )
-    except ClientError as error:
-        if error_code(error) == "ExecutionAlreadyExists":
-            return False
-        raise
-    logger.info("call started", call_id=call_id, attempt=attempt)
-    count("CallStarted")
-    return True
+def is_worth_another(call: dict[str, Any], recording: RecordingObject, created_at: str) -> bool:
+    """Whether an event asks for another attempt.
 
-
-def execution_input(
-    created: ObjectCreated, call_id: str, attempt: int, started: datetime
-) -> ExecutionInput:
-    recording: RecordingObject = {
-        "bucket": created.bucket,
-        "key": created.key,
-        "etag": created.etag,
-        "size_bytes": created.size,
-    }
-    if created.version_id:
-        recording["version_id"] = created.version_id
-    return {
-        "call_id": call_id,
-        "attempt": attempt,
-        "recording": recording,
-        "created_at": format_time(created.time),
-        "started_at": format_time(started),
-        "lease_expires_at": format_time(started + LEASE),
-    }
+    A call that failed is tried again for another upload, not for the event of the one that failed,
+    delivered once more. One whose owner has vanished is tried again in any case.
+    """
+    same_upload = (call["recording_version_id"], call["uploaded_at"]) == (
+        recording["version_id"],
+        created_at,
+    )
+    return may_be_tried_again(call) and not (call["state"] == "FAILED" and same_upload)

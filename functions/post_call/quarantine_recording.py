@@ -57,9 +57,15 @@ def _copy(recording: RecordingObject, target: str) -> bool:
     }
     try:
         with transient_failures():
-            s3().copy(source, recording["bucket"], target, Config=_IN_ONE_PIECE)  # type: ignore[arg-type]
+            s3().copy(
+                source,  # type: ignore[arg-type]
+                recording["bucket"],
+                target,
+                ExtraArgs={"CopySourceIfMatch": recording["etag"]},
+                Config=_IN_ONE_PIECE,
+            )
     except ClientError as error:
-        if error_code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+        if error_code(error) in {"NoSuchKey", "NoSuchVersion", "PreconditionFailed", "404", "412"}:
             with transient_failures():
                 s3().head_object(Bucket=recording["bucket"], Key=target)
             return False

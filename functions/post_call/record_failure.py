@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from post_call.calls_table import attempt_columns, record_failed_call
 from post_call.failure import Failure, plain_cause, root_failure
 from post_call.recording_object import RecordingObject
-from shared.observability import count, logger, step
+from shared.observability import logger, step
 from shared.times import format_time, now
 
 
@@ -27,30 +27,24 @@ class Input(TypedDict):
 class Output(TypedDict):
     error: str
     cause: str
-    failed_at: str
 
 
 @step
 def handler(event: Input, context: LambdaContext) -> Output:
     failed_state, failure = first_failure(event["failed"])
     real = root_failure(failure)
-    output: Output = {
-        "error": real["Error"],
-        "cause": plain_cause(real),
-        "failed_at": format_time(now()),
-    }
+    output: Output = {"error": real["Error"], "cause": plain_cause(real)}
     recorded = record_failed_call(
         event["call_id"],
         event["execution_arn"],
         {
             **output,
             "failed_state": failed_state,
+            "failed_at": format_time(now()),
             **attempt_columns(event["attempt"], event["recording"], event["created_at"]),
-            "recorded_by": "record_failure",
         },
         only_processing=False,
     )
-    count("CallFailed")
     logger.error("call failed", error=real["Error"], failed_state=failed_state, recorded=recorded)
     return output
 

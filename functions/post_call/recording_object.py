@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -13,13 +13,13 @@ _BLOCK_BYTES = 1024 * 1024
 
 
 class RecordingObject(TypedDict):
-    """A version of an object; `version_id` is absent where the bucket keeps no versions."""
+    """A version of an object; `version_id` is empty where the bucket keeps no versions."""
 
     bucket: str
     key: str
     etag: str
     size_bytes: int
-    version_id: NotRequired[str]
+    version_id: str
 
 
 class VersionArgument(TypedDict, total=False):
@@ -33,8 +33,7 @@ class Downloaded(TypedDict):
 
 def version_argument(recording: RecordingObject) -> VersionArgument:
     """The argument that names the version in an S3 call; empty without versions."""
-    version_id = recording.get("version_id")
-    return {"VersionId": version_id} if version_id else {}
+    return {"VersionId": recording["version_id"]} if recording["version_id"] else {}
 
 
 def download(recording: RecordingObject, target: Path) -> Downloaded:

@@ -66,3 +66,7 @@ class ClaimLost(Exception):
 
 class RecordingMetadataInvalid(Exception):
     """A recording's name, metadata or tags say something that cannot be, such as month 13."""
+
+
+class CallNotFailed(Exception):
+    """A call was to be started again that has not failed, or that nobody knows."""

@@ -33,8 +33,10 @@ def step[Event, Result](handler: Handler[Event, Result]) -> Handler[Event, Resul
         logger.set_correlation_id(context.aws_request_id)
         logger.append_keys(**_business_ids(event))
         try:
-            return handler(event, context)
-        except BaseException as error:
+            result = handler(event, context)
+            metrics.add_metric(name="StepSucceeded", unit=MetricUnit.Count, value=1)
+            return result
+        except Exception as error:
             metrics.add_metric(name="StepFailed", unit=MetricUnit.Count, value=1)
             metrics.add_metadata(key="error", value=type(error).__name__)
             logger.warning("step failed", error=type(error).__name__)

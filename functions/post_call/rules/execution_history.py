@@ -42,6 +42,10 @@ def end_of(newest_first: Sequence[HistoryEvent]) -> End:
 
 
 def _last_state(newest_first: Sequence[HistoryEvent]) -> str:
-    entered = (e for e in newest_first if e["type"].endswith("StateEntered"))
+    entered = (
+        event
+        for event in newest_first
+        if event["type"].endswith("StateEntered") and event["type"] != "FailStateEntered"
+    )
     name = next((event["stateEnteredEventDetails"]["name"] for event in entered), "unknown")
     return "_".join(name.lower().replace("?", "").replace("-", "_").split())
