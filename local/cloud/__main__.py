@@ -1,6 +1,7 @@
 """The laptop cloud: an emulator of AWS inside this project, without Docker or an account."""
 
 import argparse
+import json
 import signal
 import sys
 import time
@@ -40,6 +41,8 @@ def parse() -> argparse.Namespace:
     show.add_argument("--emulator", action="store_true", help="the emulator's own log")
     call = commands.add_parser("call", help="read one call: its record and its redacted document")
     call.add_argument("call_id", help="the call's id, or how it begins")
+    again = commands.add_parser("redrive", help="start a failed call again")
+    again.add_argument("call_id", help="the call's id, or how it begins")
     run = commands.add_parser("invoke", help="run one deployed function on its sample event")
     run.add_argument("function", help="its logical id, such as PostCallFetchRecordingFunction")
     run.add_argument("--event", type=Path, help="another event than events/<domain>/<step>.json")
@@ -109,10 +112,20 @@ def read_call(instance: Instance, arguments: argparse.Namespace) -> int:
 
 def invoke(instance: Instance, arguments: argparse.Namespace) -> int:
     cloud = running_cloud(instance)
-    answer = invocation.invoke(cloud, arguments.function, arguments.event)
+    answer = invocation.invoke_with_sample(cloud, arguments.function, arguments.event)
     say(answer.log)
     say(answer.payload)
     return 1 if answer.failed else 0
+
+
+def redrive(instance: Instance, arguments: argparse.Namespace) -> int:
+    cloud = running_cloud(instance)
+    event = json.dumps({"call_id": calls.find(cloud, arguments.call_id)["call_id"]})
+    answer = invocation.invoke(cloud, "PostCallRedriveCallFunction", event)
+    if answer.failed:
+        raise CloudError(json.loads(answer.payload)["errorMessage"])
+    say(f"attempt {json.loads(answer.payload)['attempt']} started; `make call` shows how it goes.")
+    return 0
 
 
 def running_cloud(instance: Instance) -> Cloud:
@@ -132,6 +145,7 @@ COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
     "logs": show_logs,
     "call": read_call,
     "invoke": invoke,
+    "redrive": redrive,
 }
 
 

@@ -21,8 +21,8 @@ class Answer:
     failed: bool
 
 
-def invoke(cloud: Cloud, logical_id: str, event: Path | None) -> Answer:
-    """Invoke the function with the event, its resources' sample names made the deployed ones."""
+def invoke_with_sample(cloud: Cloud, logical_id: str, event: Path | None) -> Answer:
+    """Invoke a function with an event, its resources' sample names made the deployed ones."""
     names = physical_names(cloud)
     if logical_id not in names:
         functions = sorted(name for name in names if name.endswith("Function"))
@@ -32,10 +32,13 @@ def invoke(cloud: Cloud, logical_id: str, event: Path | None) -> Answer:
     awslambda = client("lambda", cloud.endpoint)
     handler = awslambda.get_function_configuration(FunctionName=names[logical_id])["Handler"]
     text = (event or sample_event(handler)).read_text()
-    reply = awslambda.invoke(
-        FunctionName=names[logical_id],
-        Payload=with_physical_names(text, names).encode(),
-        LogType="Tail",
+    return invoke(cloud, logical_id, with_physical_names(text, names))
+
+
+def invoke(cloud: Cloud, logical_id: str, event: str) -> Answer:
+    """Invoke a function with an event, given as JSON, and wait for its answer."""
+    reply = client("lambda", cloud.endpoint).invoke(
+        FunctionName=physical_names(cloud)[logical_id], Payload=event.encode(), LogType="Tail"
     )
     return Answer(
         payload=json.dumps(json.load(reply["Payload"]), indent=2, ensure_ascii=False),
