@@ -81,18 +81,18 @@ def record_failed_call(
 
     `failure` has failed_state, error, cause, failed_at and the attempt's columns. With
     `only_processing` a call that the execution has left already stays as it is. A call that this
-    execution could not come to claim, unclaimed or failed in an earlier attempt, becomes its
-    failure: otherwise the attempt's name is used up and the call can never be tried again.
+    execution could not come to claim (nobody has it; an earlier attempt failed, or vanished and
+    left its lease to run out) becomes its failure: otherwise the attempt's name is used up and the
+    call can never be tried again.
     """
     owned = "execution_arn = :execution_arn"
     if only_processing:
         owned += " AND #state = :processing"
-    unclaimed = "attribute_not_exists(call_id) OR (#state = :failed AND #attempt < :attempt)"
+    over = "#state = :failed OR (#state = :processing AND lease_expires_at < :failed_at)"
+    unclaimed = f"attribute_not_exists(call_id) OR (#attempt < :attempt AND ({over}))"
     condition = f"({owned}) OR {unclaimed}"
     values = {f":{name}": value for name, value in failure.items()}
-    values |= {":execution_arn": execution_arn, ":failed": "FAILED"}
-    if only_processing:
-        values[":processing"] = "PROCESSING"
+    values |= {":execution_arn": execution_arn, ":failed": "FAILED", ":processing": "PROCESSING"}
     try:
         with transient_failures():
             dynamodb().update_item(

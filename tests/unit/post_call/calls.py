@@ -14,6 +14,13 @@ SAID: tuple[tuple[Role, str], ...] = (
     ("AGENT", "I am sorry. I will call you back tomorrow."),
     ("CUSTOMER", "My card number is 4111 1111 1111 1111. I want to cancel my contract."),
 )
+UPLOAD = {
+    "recording_version_id": "3HL4kqtJvjVBH40Nrjfkd2QkPr1mTqAx",
+    "uploaded_at": "2026-03-02T09:16:02Z",
+}
+"""The columns that say from which upload a call's row comes: that of the events in events/."""
+LONG_AGO, FAR_AHEAD = "2026-03-02T16:16:04Z", "2999-01-01T00:00:00Z"
+"""Ends of leases: run out, and not."""
 WORDS_OF_CUSTOMERS = ("Miller", "4111", "charged", "angry")
 
 _serialise = TypeSerializer().serialize
@@ -52,7 +59,7 @@ def work_document(event: dict[str, Any], name: str) -> dict[str, str]:
 
 
 def put_call(cloud, call_id: str, execution_arn: str, **attributes: Any) -> None:
-    """Write a call's row, PROCESSING unless another state is named."""
+    """Write a call's row, PROCESSING with a good lease unless something else is named."""
     row = {
         "call_id": call_id,
         "item": "call",
@@ -60,6 +67,8 @@ def put_call(cloud, call_id: str, execution_arn: str, **attributes: Any) -> None
         "execution_arn": execution_arn,
         "attempt": 1,
         "created_at": "2026-03-02T09:16:02Z",
+        "lease_expires_at": FAR_AHEAD,
+        **UPLOAD,
     } | attributes
     cloud.dynamodb.put_item(
         TableName=cloud.name("CallsTable"),

@@ -17,7 +17,12 @@ FAILURE = {
     "cause": "any cause",
     "failed_state": "any_state",
     "failed_at": "2026-03-02T10:00:00Z",
-    "recorded_by": "any",
+}
+VANISHED = {
+    "execution_arn": OTHER,
+    "state": "PROCESSING",
+    "attempt": 0,
+    "lease_expires_at": "2026-03-02T09:59:59Z",
 }
 
 
@@ -159,6 +164,10 @@ def test_a_denied_failure_record_is_no_lost_claim(table, intercept):
         ({"execution_arn": MINE, "state": "FAILED"}, True, False),
         ({"execution_arn": OTHER, "state": "PROCESSING", "attempt": 0}, False, False),
         ({"execution_arn": OTHER, "state": "PROCESSING", "attempt": 0}, True, False),
+        (VANISHED, False, True),
+        (VANISHED, True, True),
+        (VANISHED | {"attempt": 1}, True, False),
+        (VANISHED | {"state": "ANALYSED"}, True, False),
         ({"execution_arn": OTHER, "state": "ANALYSED", "attempt": 0}, True, False),
         ({"execution_arn": OTHER, "state": "FAILED", "attempt": 0}, False, True),
         ({"execution_arn": OTHER, "state": "FAILED", "attempt": 0}, True, True),
