@@ -25,6 +25,7 @@ from localstack.services.lambda_.invocation.runtime_executor import (
 )
 
 from aftercall_emulator.code_folders import CodeFolders
+from aftercall_emulator.event_source_throttling import retry_throttled_event_sources
 from aftercall_emulator.guardian import Guardian
 from aftercall_emulator.invocation_report import Limits, Report, is_error, log, payload
 from aftercall_emulator.lambda_error_names import name_errors_as_aws_does
@@ -278,6 +279,7 @@ def shared_host() -> LambdaHost:
 @functools.cache
 def _make_host() -> LambdaHost:
     name_errors_as_aws_does()
+    retry_throttled_event_sources()
     settings = read_settings(os.environ)
     workspaces = Path(tempfile.gettempdir()) / "lambda"
     return LambdaHost(
