@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from post_call.failure import Failure, plain_cause
 from post_call.model import S3Pointer
-from post_call.recording_object import RecordingObject, version_argument
+from post_call.recording_object import RecordingObject, quoted_etag, version_argument
 from shared.clients import error_code, s3, transient_failures
 from shared.documents import write_json
 from shared.observability import count, logger, step
@@ -61,7 +61,7 @@ def _copy(recording: RecordingObject, target: str) -> bool:
                 source,  # type: ignore[arg-type]
                 recording["bucket"],
                 target,
-                ExtraArgs={"CopySourceIfMatch": recording["etag"]},
+                ExtraArgs={"CopySourceIfMatch": quoted_etag(recording)},
                 Config=_IN_ONE_PIECE,
             )
     except ClientError as error:

@@ -36,6 +36,11 @@ def version_argument(recording: RecordingObject) -> VersionArgument:
     return {"VersionId": recording["version_id"]} if recording["version_id"] else {}
 
 
+def quoted_etag(recording: RecordingObject) -> str:
+    """The ETag as a condition of HTTP wants it; events tell it without quotes."""
+    return f'"{recording["etag"]}"'
+
+
 def download(recording: RecordingObject, target: Path) -> Downloaded:
     """Write the object's bytes to a file and hash them on the way.
 
@@ -47,7 +52,7 @@ def download(recording: RecordingObject, target: Path) -> Downloaded:
             reply = s3().get_object(
                 Bucket=recording["bucket"],
                 Key=recording["key"],
-                IfMatch=recording["etag"],
+                IfMatch=quoted_etag(recording),
                 **version_argument(recording),
             )
             with target.open("wb") as file:

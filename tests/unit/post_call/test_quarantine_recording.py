@@ -32,7 +32,7 @@ def uploaded(cloud, event: dict, content: bytes = CONTENT) -> dict:
         Metadata={"agent": "SarahK"},
         Tagging="customer-id=1001",
     )
-    recording["version_id"] = reply["VersionId"]
+    recording |= {"version_id": reply["VersionId"], "etag": reply["ETag"].strip('"')}
     return event
 
 
@@ -132,6 +132,44 @@ def test_leaves_a_newer_version_where_it_is(module, event, cloud, context):
     module.handler(event, context)
 
     assert content_of(cloud, event, recording["key"]) == b"newer"
+    assert content_of(cloud, event, target_of(event)) == CONTENT
+
+
+def test_moves_the_object_of_a_bucket_that_keeps_no_versions(module, event, cloud, context):
+    event["recording"]["version_id"] = ""
+
+    module.handler(event, context)
+
+    assert cloud.keys("RecordingsBucket") == [target_of(event), f"{target_of(event)}.reason.json"]
+    assert content_of(cloud, event, target_of(event)) == CONTENT
+
+
+def test_leaves_other_bytes_where_they_are_when_the_bucket_keeps_no_versions(
+    module, event, cloud, context
+):
+    recording = event["recording"]
+    recording["version_id"] = ""
+    cloud.s3.put_object(Bucket=recording["bucket"], Key=recording["key"], Body=b"newer")
+
+    with pytest.raises(ClientError):
+        module.handler(event, context)
+
+    assert content_of(cloud, event, recording["key"]) == b"newer"
+    assert target_of(event) not in cloud.keys("RecordingsBucket")
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "NoSuchKey", "NoSuchVersion"])
+def test_keeps_what_was_moved_when_the_source_changed_meanwhile(
+    module, event, cloud, context, intercept, code
+):
+    module.handler(event, context)
+    uploaded(cloud, event)
+    intercept("CopyObject", before=fails_with(code))
+    intercept("DeleteObject", before=raises(AssertionError("not what was copied")))
+
+    output = module.handler(event, context)
+
+    assert output["quarantined"]["key"] == target_of(event)
     assert content_of(cloud, event, target_of(event)) == CONTENT
 
 
