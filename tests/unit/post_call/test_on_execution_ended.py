@@ -1,4 +1,4 @@
-"""Ends of executions that the machine itself could not record."""
+"""Ends of executions: what the machine could not record, and what everybody is told."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from shared.errors import TransientError
 from tests.unit.aws_errors import aws_error, fails_with, raises
 
-from .calls import put_call, query, row_of
+from .calls import LONG_AGO, UPLOAD, put_call, query, row_of
 
 MODULE = "post_call.on_execution_ended"
 OTHER = "arn:aws:states:us-east-1:123456789012:execution:aftercall-PostCallStateMachine:other"
@@ -75,7 +75,7 @@ def test_marks_the_call_that_the_execution_still_held(
     assert result == {"batchItemFailures": []}
     assert (row["state"], row["error"]) == ("FAILED", "States.Timeout")
     assert row["failed_state"] == "transcribe_embedded"
-    assert row["recorded_by"] == "on_execution_ended"
+    assert {name: row[name] for name in UPLOAD} == UPLOAD
 
 
 def test_tells_the_other_domains_once(module, event, execution, call_id, cloud, context):
@@ -114,16 +114,24 @@ def test_records_an_execution_that_ended_before_it_claimed_its_call(
     assert len(published()) == 1
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [{"state": "FAILED", "error": "Old"}, {"state": "PROCESSING", "lease_expires_at": LONG_AGO}],
+    ids=["after one that failed", "after one that vanished"],
+)
 def test_records_a_later_attempt_that_ended_before_it_claimed_its_call(
-    module, event, execution, call_id, cloud, context
+    module, event, execution, call_id, cloud, context, lost
 ):
-    put_call(cloud, call_id, OTHER, state="FAILED", attempt=1, recorded_by="record_failure")
+    put_call(cloud, call_id, OTHER, **lost)
     execution["input"]["attempt"] = 2
+    published = cloud.watch_bus()
 
     module.handler(event, context)
 
     row = row_of(cloud, call_id)
-    assert (row["attempt"], row["recorded_by"]) == (2, "on_execution_ended")
+    assert (row["state"], row["attempt"]) == ("FAILED", 2)
+    assert (row["error"], row["execution_arn"]) == ("States.Timeout", execution["arn"])
+    assert len(published()) == 1
 
 
 def test_tells_again_what_an_earlier_run_recorded_and_could_not_tell(
@@ -141,16 +149,72 @@ def test_tells_again_what_an_earlier_run_recorded_and_could_not_tell(
     assert [told["detail"]["event_id"] for told in published()] == [f"{call_id}-CallFailed"]
 
 
+def test_tells_what_the_machine_recorded_and_leaves_it_as_it_is(
+    module, event, execution, call_id, cloud, context
+):
+    recorded = {"error": "RecordingEmpty", "cause": "no bytes", "failed_state": "fetch_recording"}
+    failed_at = "2026-03-02T09:20:00Z"
+    put_call(cloud, call_id, execution["arn"], state="FAILED", failed_at=failed_at, **recorded)
+    execution["history"] = failed_with("RecordingEmpty", "no bytes")
+    before = row_of(cloud, call_id)
+    published = cloud.watch_bus()
+
+    module.handler(event, context)
+
+    assert row_of(cloud, call_id) == before
+    [told] = published()
+    assert told["detail"]["data"] == {"call_id": call_id, "error": "RecordingEmpty"}
+    assert told["detail"]["occurred_at"] == failed_at
+
+
+def test_an_event_that_comes_twice_tells_the_same_twice(
+    module, event, execution, call_id, cloud, context
+):
+    put_call(cloud, call_id, execution["arn"])
+    published = cloud.watch_bus()
+
+    module.handler(event, context)
+    module.handler(event, context)
+
+    first, second = published()
+    assert first["detail"] == second["detail"]
+
+
+def test_names_an_event_by_its_attempt(module, event, execution, call_id, cloud, context):
+    record = event["Records"][0]
+    name = f"{call_id}-2"
+    record["body"] = record["body"].replace(f'"name":"{call_id}"', f'"name":"{name}"')
+    put_call(cloud, call_id, execution["arn"], attempt=2)
+    published = cloud.watch_bus()
+
+    module.handler(event, context)
+
+    assert [told["detail"]["event_id"] for told in published()] == [f"{name}-CallFailed"]
+
+
+def test_counts_a_failed_call_when_it_has_told_of_it(
+    module, event, execution, call_id, cloud, context, capsys
+):
+    put_call(cloud, call_id, OTHER, attempt=2)
+    module.handler(event, context)
+    assert '"CallFailed"' not in capsys.readouterr().out
+
+    put_call(cloud, call_id, execution["arn"])
+    module.handler(event, context)
+
+    assert '"CallFailed":[1.0]' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "row",
     [
-        {"state": "FAILED", "recorded_by": "record_failure"},
         {"state": "ANALYSED"},
+        {"state": "ANALYSED", "execution_arn": OTHER, "attempt": 2},
         {"state": "PROCESSING", "execution_arn": OTHER, "attempt": 2},
         {"state": "FAILED", "execution_arn": OTHER, "attempt": 2},
     ],
 )
-def test_leaves_what_is_recorded_or_somebody_elses(
+def test_tells_nothing_of_a_call_that_has_not_failed_or_is_somebody_elses(
     module, event, execution, call_id, cloud, context, row
 ):
     put_call(cloud, **({"call_id": call_id, "execution_arn": execution["arn"]} | row))

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from shared.errors import TransientError
+from shared.times import now, parse_time
 from tests.unit.aws_errors import fails_with, reply_is_lost
 
-from .calls import put_call, query, row_of
+from .calls import UPLOAD, put_call, query, row_of
 
 MODULE = "post_call.record_failure"
 OTHER = "arn:aws:states:us-east-1:123456789012:execution:aftercall-PostCallStateMachine:other"
@@ -25,6 +26,7 @@ def module(step):
 
 def test_writes_state_error_and_cause_of_its_own_call(module, event, cloud, context):
     put_call(cloud, event["call_id"], event["execution_arn"])
+    before = now()
 
     output = module.handler(event, context)
 
@@ -34,8 +36,7 @@ def test_writes_state_error_and_cause_of_its_own_call(module, event, cloud, cont
     assert row["error"] == output["error"] == "RecordingTruncated"
     assert row["cause"] == output["cause"]
     assert output["cause"].startswith("the header promises 20.0 s")
-    assert row["failed_at"] == output["failed_at"]
-    assert row["recorded_by"] == "record_failure"
+    assert parse_time(row["failed_at"]) >= before
 
 
 def test_a_failed_call_is_found_by_its_day(module, event, cloud, context):
@@ -53,6 +54,16 @@ def test_writes_a_call_that_nobody_could_claim(module, event, cloud, context):
     assert (row["state"], row["attempt"]) == ("FAILED", 1)
     assert row["execution_arn"] == event["execution_arn"]
     assert row["recording_key"] == event["recording"]["key"]
+    assert {name: row[name] for name in UPLOAD} == UPLOAD
+
+
+def test_tells_nobody_so_that_one_place_tells_of_every_failure(module, event, cloud, context):
+    published = cloud.watch_bus()
+
+    output = module.handler(event, context)
+
+    assert set(output) == {"error", "cause"}
+    assert published() == []
 
 
 def test_writes_a_later_attempt_that_could_not_claim_over_the_failure_before(
