@@ -40,6 +40,7 @@ class ExecutionEnded(BaseModel):
 
     execution_arn: str = Field(validation_alias=AliasPath("detail", "executionArn"))
     name: str = Field(validation_alias=AliasPath("detail", "name"))
+    status: str = Field(validation_alias=AliasPath("detail", "status"))
 
 
 @step
@@ -59,7 +60,7 @@ def record_end(record: SQSRecord) -> None:
         )["events"]
     given: ExecutionInput = json.loads(execution["input"])
     events: list[HistoryEvent] = history  # type: ignore[assignment]
-    end = end_of(events)
+    end = end_of(events, ended.status)
     real = root_failure({"Error": end.error, "Cause": end.cause})
     failure = {
         **attempt_columns(given["attempt"], given["recording"], given["created_at"]),

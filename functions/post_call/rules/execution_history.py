@@ -23,13 +23,16 @@ class End:
     state: str
 
 
-def end_of(newest_first: Sequence[HistoryEvent]) -> End:
+def end_of(newest_first: Sequence[HistoryEvent], status: str = "") -> End:
     """Read the end from a history in reverse order.
 
     An engine need not give an error to what it timed out or what a person stopped; then the kind
-    of the end is the error.
+    of the end is the error. A history may lag behind the status; what timed out has nothing more
+    to say in it, every other end is worth waiting for.
     """
     ending = next((event for event in newest_first if event["type"] in _ENDS), None)
+    if ending is None and status == "TIMED_OUT":
+        ending = {"type": "ExecutionTimedOut"}
     if ending is None:
         raise ValueError("the execution's history has no end: it still runs, or succeeded")
     details_name, default_error = _ENDS[ending["type"]]

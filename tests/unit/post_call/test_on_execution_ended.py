@@ -254,6 +254,7 @@ def test_cuts_a_long_cause(module, event, execution, call_id, cloud, context):
 def test_comes_back_to_an_end_that_the_history_does_not_show_yet(
     module, event, execution, call_id, cloud, context
 ):
+    event["Records"][0]["body"] = event["Records"][0]["body"].replace("TIMED_OUT", "FAILED")
     execution["history"] = TIMED_OUT[1:]
     put_call(cloud, call_id, execution["arn"])
 
@@ -261,6 +262,18 @@ def test_comes_back_to_an_end_that_the_history_does_not_show_yet(
         module.handler(event, context)
 
     assert row_of(cloud, call_id)["state"] == "PROCESSING"
+
+
+def test_records_a_timeout_that_the_history_does_not_show_yet(
+    module, event, execution, call_id, cloud, context
+):
+    execution["history"] = TIMED_OUT[1:]
+    put_call(cloud, call_id, execution["arn"])
+
+    module.handler(event, context)
+
+    row = row_of(cloud, call_id)
+    assert (row["error"], row["failed_state"]) == ("States.Timeout", "transcribe_embedded")
 
 
 def test_fails_only_the_message_that_it_cannot_read(
