@@ -100,6 +100,29 @@ def test_a_task_calls_the_function_of_its_own_name_or_a_service(scope, name, sta
     assert logical_id in {f"{pascal(domain)}{pascal(name)}Function" for domain in DOMAINS}
 
 
+PASSING_PARAMETERS = [
+    task
+    for task in TASKS
+    if "Parameters" in task[2] and not task[2]["Resource"].startswith(SERVICE)
+]
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "state"), PASSING_PARAMETERS, ids=ids(PASSING_PARAMETERS)
+)
+def test_the_event_of_a_step_has_what_its_state_passes(scope, name, state):
+    module = resource(function_of(scope, name))["Handler"].removesuffix(".handler")
+    event = json.loads((REPOSITORY / "events" / f"{module.replace('.', '/')}.json").read_text())
+
+    assert set(event) == {key.removesuffix(".$") for key in state["Parameters"]}
+
+
+def test_all_functions_run_on_the_processor_of_the_parameter():
+    assert template().function_globals["Architectures"] == [{"Ref": "Architecture"}]
+    functions = template().of_type("AWS::Serverless::Function").values()
+    assert [function for function in functions if "Architectures" in function] == []
+
+
 @pytest.mark.parametrize("name", MACHINES)
 def test_substitutions_are_those_that_the_machine_uses(name):
     used = set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINES[name])))
@@ -214,8 +237,12 @@ CAUGHT = [
     for scope, name, state in asl.states()
     if state["Type"] in ("Task", "Map", "Parallel")
     and scope.machine not in children()
-    and scope.states is MACHINES[scope.machine]["States"]
+    and scope.states == MACHINES[scope.machine]["States"]
 ]
+
+
+def test_every_machine_that_nobody_runs_as_a_part_of_itself_has_something_to_catch():
+    assert {scope.machine for scope, _, _ in CAUGHT} == set(MACHINES) - children()
 
 
 @pytest.mark.parametrize(("scope", "name", "state"), CAUGHT, ids=ids(CAUGHT))
@@ -233,6 +260,35 @@ def test_whatever_fails_is_recorded_under_its_state_and_ends_with_the_real_error
     assert ends
     for end in ends:
         assert {"ErrorPath", "CausePath"} <= set(scope.states[end])
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "state"), asl.states("Fail"), ids=ids(asl.states("Fail"))
+)
+def test_a_failed_end_gives_its_error_and_cause(scope, name, state):
+    assert {"ErrorPath", "CausePath"} <= set(state) or {"Error", "Cause"} <= set(state)
+
+
+def test_every_event_is_told_in_one_place():
+    events = {
+        name
+        for name, node in aws_actions.load("shared.events").definitions.items()
+        if isinstance(node, ast.ClassDef) and name != "Detail"
+    }
+    by_machines = [
+        entry["DetailType"]
+        for _, _, state in TASKS
+        if state["Resource"] == f"{SERVICE}events:putEvents"
+        for entry in state["Parameters"]["Entries"]
+    ]
+    by_functions = [
+        name
+        for module in MODULES
+        for name, (source, _) in aws_actions.load(module).imported.items()
+        if source == "shared.events" and name in events
+    ]
+
+    assert sorted(by_machines + by_functions) == sorted(events)
 
 
 def fails_reached(scope: asl.Scope, start: str) -> set[str]:

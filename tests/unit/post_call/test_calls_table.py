@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from shared.errors import TransientError
 from tests.unit.aws_errors import aws_error, fails_with, raises
 
-from .calls import put_call, query, row_of
+from .calls import UPLOAD, put_call, query, row_of
 
 MINE, OTHER = "arn:mine", "arn:other"
 FAILURE = {
@@ -18,6 +18,15 @@ FAILURE = {
     "failed_state": "any_state",
     "failed_at": "2026-03-02T10:00:00Z",
 }
+OPTIONAL_COLUMNS = (
+    "agent",
+    "agent_sentiment",
+    "agent_trend",
+    "customer_id",
+    "customer_sentiment",
+    "customer_trend",
+    "guid",
+)
 VANISHED = {
     "execution_arn": OTHER,
     "state": "PROCESSING",
@@ -124,7 +133,23 @@ def test_stores_nothing_for_a_stranger(table, cloud, owner):
     assert (row_of(cloud, "c1") or {}).get("state") != "ANALYSED"
 
 
-@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError"])
+def test_takes_out_of_row_and_index_what_a_new_analysis_does_not_know(table, cloud):
+    put_call(cloud, "c1", MINE)
+    known = {name: f"any {name}" for name in OPTIONAL_COLUMNS}
+    table.store_analysed_call("c1", MINE, any_row(**known), {})
+
+    stored = table.store_analysed_call("c1", MINE, any_row(agent="DanaM"), table.get_call("c1"))
+
+    row = row_of(cloud, "c1")
+    assert stored
+    assert {name: row[name] for name in known if name in row} == {"agent": "DanaM"}
+    assert query(cloud, "by_customer", "customer_id", "any customer_id") == []
+    assert {name: row[name] for name in UPLOAD} == UPLOAD
+
+
+@pytest.mark.parametrize(
+    "code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
+)
 def test_a_transaction_that_met_another_is_tried_again(table, intercept, code):
     intercept("TransactWriteItems", before=cancelled("None", code))
 
@@ -136,6 +161,14 @@ def test_a_lost_claim_is_lost_whatever_else_cancelled_the_transaction(table, int
     intercept("TransactWriteItems", before=cancelled("ConditionalCheckFailed", "ThrottlingError"))
 
     assert not table.store_analysed_call("c1", MINE, any_row("Complaint"), {})
+
+
+@pytest.mark.parametrize("code", ["ValidationError", "ItemCollectionSizeLimitExceeded"])
+def test_a_transaction_that_can_never_go_through_is_not_tried_again(table, intercept, code):
+    intercept("TransactWriteItems", before=cancelled("None", code))
+
+    with pytest.raises(ClientError, match="TransactionCanceledException"):
+        table.store_analysed_call("c1", MINE, any_row("Complaint"), {})
 
 
 def test_a_denied_write_is_no_lost_claim(table, intercept):

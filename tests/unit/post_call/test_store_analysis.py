@@ -193,6 +193,27 @@ def test_a_second_analysis_has_a_version_of_its_own_and_no_stale_category(
     assert row["categories"]
 
 
+def test_a_second_analysis_forgets_whom_the_recording_no_longer_names(step, event, cloud, context):
+    first = step(MODULE)
+    first.handler(event, context)
+    before = row_of(cloud, event["call_id"])
+    put_call(cloud, **(before | {"execution_arn": OTHER, "state": "PROCESSING", "attempt": 2}))
+    unnamed = any_recording_document(event, metadata={})
+    cloud.put_json(work_document(event, "recording.json"), unnamed)
+    alone = {"OverallSentiment": {}, "SentimentByPeriod": {"QUARTER": {}}}
+    sentiment = event["analyses"]["sentiment"]["document"]
+    scored = cloud.read_json(sentiment)
+    cloud.put_json(sentiment, scored | {"characteristics": alone, "trend": {}})
+
+    step(MODULE).handler(event | {"execution_arn": OTHER}, context)
+
+    gone = {"agent", "customer_id", "guid"}
+    gone |= {f"{role}_{what}" for role in ("agent", "customer") for what in ("sentiment", "trend")}
+    assert gone <= set(before)
+    assert gone & set(row_of(cloud, event["call_id"])) == set()
+    assert query(cloud, "by_agent", "agent", "SarahK") == []
+
+
 @pytest.mark.parametrize("operation", ["GetItem", "GetObject", "PutObject", "TransactWriteItems"])
 def test_asks_for_another_try_when_aws_is_busy(module, event, context, intercept, operation):
     intercept(operation, before=fails_with("ThrottlingException"))

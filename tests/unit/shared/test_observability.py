@@ -50,11 +50,38 @@ def test_logs_a_failure_by_its_class_and_counts_it(observability, context, capsy
     assert counted["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Aftercall"
 
 
+def test_counts_every_success_so_that_no_run_is_without_a_metric(observability, context, capsys):
+    observability.step(lambda event, context: None)(EVENT, context)
+
+    [counted] = lines(capsys)
+    assert counted["StepSucceeded"] == [1.0]
+    assert "StepFailed" not in counted
+
+
+def test_counts_no_success_of_a_step_that_failed(observability, context, capsys):
+    @observability.step
+    def handler(event, context):
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        handler(EVENT, context)
+
+    assert "StepSucceeded" not in lines(capsys)[-1]
+
+
+def test_counts_each_run_by_itself(observability, context, capsys):
+    handler = observability.step(lambda event, context: observability.count("Any"))
+
+    handler(EVENT, context)
+    handler(EVENT, context)
+
+    assert [(run["Any"], run["StepSucceeded"]) for run in lines(capsys)] == [([1.0], [1.0])] * 2
+
+
 def test_logs_no_content_of_the_event(observability, context, capsys):
     @observability.step
     def handler(event, context):
         observability.logger.info("any message")
-        observability.count("Any")
         return event
 
     handler(EVENT, context)
@@ -79,7 +106,6 @@ def test_every_line_has_the_ids_of_its_own_event(observability, context, capsys)
     @observability.step
     def handler(event, context):
         observability.logger.info("any message")
-        observability.count("Any")
 
     handler({"call_id": "c1", "customer_id": 7}, context)
     handler({"ticket_id": "t1"}, context)
@@ -94,7 +120,6 @@ def test_forgets_the_ids_after_a_failure(observability, context, capsys):
     @observability.step
     def handler(event, context):
         observability.logger.info("any message")
-        observability.count("Any")
         if event:
             raise LookupError
 
