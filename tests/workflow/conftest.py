@@ -1,6 +1,7 @@
 """The deployed cloud for the workflow tests, and the transitions that they took."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,14 @@ def cloud() -> TestCloud:
 @pytest.fixture(scope="session")
 def machines(cloud: TestCloud, request: pytest.FixtureRequest) -> Iterator[Machines]:
     """The state machines; when all tests are done, what was taken of them is counted."""
+    began = datetime.now(UTC)
     machines = Machines(cloud)
     yield machines
     coverage = Coverage()
     for arn, name in machines.all():
         for execution in cloud.executions(arn):
-            coverage.add(name, cloud.history(execution["executionArn"]))
+            if execution["startDate"] >= began:
+                coverage.add(name, cloud.history(execution["executionArn"]))
     request.config.stash[_coverage] = coverage
 
 
@@ -42,9 +45,10 @@ def whole_suite(config: pytest.Config) -> bool:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A transition that no test takes fails the whole suite; then the cloud stops."""
     coverage = session.config.stash.get(_coverage, None)
-    if coverage and whole_suite(session.config) and session.exitstatus == pytest.ExitCode.OK:
-        if coverage.untaken() or coverage.unknown():
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    passed = session.exitstatus == pytest.ExitCode.OK
+    counts = coverage and passed and whole_suite(session.config)
+    if counts and (coverage.untaken() or coverage.unknown()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     stop_cloud()
 
 

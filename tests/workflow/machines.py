@@ -70,22 +70,14 @@ class Machines:
 
     def _record_ends(self) -> None:
         deployed = self.cloud.outputs["PostCallStateMachineArn"]
-        [target] = [
-            target
-            for rule in self.cloud.events.list_rules()["Rules"]
-            if deployed in rule.get("EventPattern", "")
-            for target in self.cloud.events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-        ]
-        rule = next(
-            rule
-            for rule in self.cloud.events.list_rules()["Rules"]
-            if deployed in rule.get("EventPattern", "")
-        )
+        rules = self.cloud.events.list_rules()["Rules"]
+        rule = next(rule for rule in rules if deployed in rule.get("EventPattern", ""))
+        targets = self.cloud.events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
         pattern = json.loads(rule["EventPattern"])
         names = ("post_call", "other_engine", "impatient")
         pattern["detail"]["stateMachineArn"] = [self._arns[name] for name in names]
         self.cloud.events.put_rule(Name="ended-variants", EventPattern=json.dumps(pattern))
-        self.cloud.events.put_targets(Rule="ended-variants", Targets=[target])
+        self.cloud.events.put_targets(Rule="ended-variants", Targets=targets)
 
     def all(self) -> list[tuple[str, str]]:
         """Every machine's ARN with the name of its definition."""
@@ -93,6 +85,11 @@ class Machines:
             (arn, name if name in DEPLOYED else "post_call") for name, arn in self._arns.items()
         ]
         return [(self.cloud.outputs[o], m) for m, o in DEPLOYED.items()] + variants
+
+    def function(self, machine: str, state: str) -> str:
+        """The ARN of the function behind a state."""
+        found = self.cloud.stepfunctions.describe_state_machine(stateMachineArn=self._arns[machine])
+        return str(json.loads(found["definition"])["States"][state]["Resource"])
 
     def start(
         self,
@@ -115,7 +112,7 @@ def name_unknown_engine(definition: dict[str, Any]) -> None:
 
 
 def time_out_soon(definition: dict[str, Any]) -> None:
-    definition["TimeoutSeconds"] = 2
+    definition["TimeoutSeconds"] = 5
 
 
 def call_input(
@@ -157,6 +154,7 @@ def write_mock_file() -> None:
             for name, case in MOCKS[machine]["cases"].items()
         }
         config["StateMachines"][machine] = {"TestCases": cases}
+    config["StateMachines"]["impatient"] = config["StateMachines"]["post_call"]
     file = INSTANCE.mock_file
     before = file.stat().st_mtime if file.exists() else 0
     file.write_text(json.dumps(config, indent=2))
