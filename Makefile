@@ -23,7 +23,8 @@ bootstrap: ## make or update the virtual environments (all other targets do it b
 demo: bootstrap ## real calls through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
 	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls $(CALLS))
 
-test: check emulator workflow e2e ## everything that can be tested on one machine
+test: check emulator ## everything that can be tested on one machine
+	$(BIN)/pytest -q tests/workflow tests/e2e
 
 check: bootstrap ## formats, lints, types, template, architecture and unit tests
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy functions
@@ -36,7 +37,7 @@ unit: bootstrap ## unit tests alone; T=<expression> chooses
 emulator: bootstrap ## tests of the emulator's plugins
 	.venv-emulator/bin/python -m pytest -q tests/emulator
 
-workflow: bootstrap ## every path of every state machine, in a laptop cloud of its own
+workflow: bootstrap ## every path of every state machine; T=<expression>, KEEP_TEST_CLOUD=1 keeps the cloud
 	$(BIN)/pytest -q tests/workflow $(if $(T),-k "$(T)")
 
 e2e: bootstrap ## whole stories through the front door
