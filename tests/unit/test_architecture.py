@@ -528,6 +528,16 @@ def test_the_readme_lists_the_machines():
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(MACHINES)
 
 
+def test_the_architecture_page_lists_the_modules_of_the_emulators_plugins():
+    page = (REPOSITORY / "docs" / "architecture.md").read_text()
+    table = page.split("| module | does |", 1)[1].split("\n\n", 1)[0]
+    folder = REPOSITORY / "local" / "emulator" / "aftercall_emulator"
+
+    rows = re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(listed) == sorted(path.stem for path in folder.glob("[!_]*.py"))
+
+
 def test_errors_in_the_runbook_exist():
     runbook = (REPOSITORY / "docs" / "runbook.md").read_text()
     classes = set(aws_actions.load("shared.errors").definitions)
