@@ -79,6 +79,8 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
         "SQS_ENDPOINT_STRATEGY": "path",
         "PROVIDER_OVERRIDE_DYNAMODB": "moto",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
+        # Or no function could have a concurrency of its own: there are far fewer processes.
+        "LAMBDA_LIMITS_MINIMUM_UNRESERVED_CONCURRENCY": "0",
         "AFTERCALL_LAMBDA_MAX_PROCESSES": str(max_processes()),
         "AFTERCALL_LAMBDA_PYTHON": str(LAMBDA_PYTHON),
         "SFN_MOCK_CONFIG": str(instance.mock_file),
