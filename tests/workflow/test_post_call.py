@@ -489,7 +489,7 @@ def test_a_call_that_timed_out_is_recorded(cloud: TestCloud, machines: Machines)
 
 
 def test_tries_again_when_lambda_throttles(cloud: TestCloud, machines: Machines) -> None:
-    recording = cloud.put(f"throttled/{cloud.run}/call.wav", recordings.no_audio())
+    recording = cloud.put(f"throttled/{cloud.run}/call.txt", recordings.no_audio())
     function = machines.function("post_call", "Quarantine Recording")
     cloud.awslambda.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
     try:
@@ -532,8 +532,8 @@ def test_many_recordings_at_once_are_analysed_once_each_at_a_bounded_pace(
     cloud: TestCloud,
 ) -> None:
     machine = cloud.outputs["PostCallStateMachineArn"]
-    content = recordings.goodbye()
-    dropped = {cloud.drop(f"{n}.flac", content).call_id for n in range(20)}
+    sounds = [recordings.goodbye(), recordings.silence()]
+    dropped = {cloud.drop(f"{n}.flac", sounds[n % 2]).call_id for n in range(20)}
     running, processes = [], []
 
     def all_ended() -> bool:
