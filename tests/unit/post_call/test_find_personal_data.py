@@ -1,5 +1,7 @@
 """Where personal data is spoken, left by the step."""
 
+import json
+
 import pytest
 
 from .calls import any_transcript, work_document
