@@ -13,6 +13,8 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/pycache
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
+export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY)
+export no_proxy := $(NO_PROXY)
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,7 +23,7 @@ bootstrap: ## make or update the virtual environments (all other targets do it b
 	@python3 local/bootstrap.py
 
 demo: bootstrap ## real calls through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
-	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls $(CALLS))
+	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
 
 test: check emulator ## everything that can be tested on one machine
 	$(BIN)/pytest -q tests/workflow tests/e2e

@@ -42,6 +42,8 @@ def main():
     unknown = [name for name in wanted if name not in ENVIRONMENTS]
     if unknown:
         parser.error(f"no such environment: {unknown}")
+    if sys.platform != "linux":
+        sys.exit("bootstrap: functions run as Linux processes: use Linux, or WSL on Windows.")
     (ROOT / ".local").mkdir(exist_ok=True)
     with open(ROOT / ".local" / "bootstrap.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -71,7 +73,7 @@ def fingerprint_of(locks, packages):
     digest = hashlib.sha256()
     for path in locks + [package + "/pyproject.toml" for package in packages]:
         digest.update((ROOT / path).read_bytes())
-    digest.update(repr(VERSION).encode())
+    digest.update(repr((VERSION, str(ROOT))).encode())  # Environments do not survive a move.
     return digest.hexdigest()
 
 

@@ -75,19 +75,19 @@ def attempt_columns(attempt: int, recording: RecordingObject, created_at: str) -
 
 
 def record_failed_call(
-    call_id: str, execution_arn: str, failure: Mapping[str, Any], *, only_processing: bool
+    call_id: str, execution_arn: str, failure: Mapping[str, Any], *, unless_recorded: bool
 ) -> bool:
     """Mark a call as FAILED if this execution owns it; tell whether it did.
 
     `failure` has failed_state, error, cause, failed_at and the attempt's columns. With
-    `only_processing` a call that the execution has left already stays as it is. A call that this
-    execution could not come to claim (nobody has it; an earlier attempt failed, or vanished and
-    left its lease to run out) becomes its failure: otherwise the attempt's name is used up and the
-    call can never be tried again.
+    `unless_recorded` a call whose failure is recorded stays as it is; one that was analysed and
+    could not be announced becomes a failure. So does a call that this execution could not come to
+    claim (nobody has it; an earlier attempt failed, or vanished and left its lease to run out):
+    otherwise the attempt's name is used up and the call can never be tried again.
     """
     owned = "execution_arn = :execution_arn"
-    if only_processing:
-        owned += " AND #state = :processing"
+    if unless_recorded:
+        owned += " AND #state <> :failed"
     over = "#state = :failed OR (#state = :processing AND lease_expires_at < :failed_at)"
     unclaimed = f"attribute_not_exists(call_id) OR (#attempt < :attempt AND ({over}))"
     condition = f"({owned}) OR {unclaimed}"

@@ -69,7 +69,7 @@ def record_end(record: SQSRecord) -> None:
         "failed_state": end.state,
         "failed_at": format_time(now()),
     }
-    record_failed_call(given["call_id"], arn, failure, only_processing=True)
+    record_failed_call(given["call_id"], arn, failure, unless_recorded=True)
     call = get_call(given["call_id"])
     if call and call["state"] == "FAILED" and call["execution_arn"] == arn:
         publish(EVENT_BUS_NAME, "post_call", call_failed(ended, call))

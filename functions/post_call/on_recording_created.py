@@ -94,13 +94,14 @@ class Slots:
 
 def count_running() -> int:
     """How many executions run, counted no further than the limit."""
+    pages = stepfunctions().get_paginator("list_executions")
     with transient_failures():
-        reply = stepfunctions().list_executions(
+        running = pages.paginate(
             stateMachineArn=STATE_MACHINE_ARN,
             statusFilter="RUNNING",
-            maxResults=min(MAX_CONCURRENT_CALLS, 1000),
-        )
-    return len(reply["executions"])
+            PaginationConfig={"MaxItems": MAX_CONCURRENT_CALLS},
+        ).build_full_result()
+    return len(running["executions"])
 
 
 @batch_item

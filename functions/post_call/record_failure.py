@@ -43,7 +43,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
             "failed_at": format_time(now()),
             **attempt_columns(event["attempt"], event["recording"], event["created_at"]),
         },
-        only_processing=False,
+        unless_recorded=False,
     )
     logger.error("call failed", error=real["Error"], failed_state=failed_state, recorded=recorded)
     return output

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -70,11 +69,6 @@ def events() -> "EventBridgeClient":
 @cache
 def s3() -> "S3Client":
     return boto3.client("s3", config=_CONFIG)
-
-
-@cache
-def sns() -> "SNSClient":
-    return boto3.client("sns", config=_CONFIG)
 
 
 @cache

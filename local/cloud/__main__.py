@@ -10,7 +10,7 @@ from pathlib import Path
 
 from local.cloud import calls, deployment, emulator, invocation, logs
 from local.cloud.client import Cloud
-from local.cloud.settings import CloudError, Instance
+from local.cloud.settings import INTERRUPTED, CloudError, Instance
 
 VOLATILE = "All state is in memory: a stop or a crash loses it, and `make deploy` begins anew."
 
@@ -24,6 +24,9 @@ def main() -> int:
     except CloudError as error:
         say(f"error: {error}")
         return 1
+    except KeyboardInterrupt:
+        say(INTERRUPTED)
+        return 130
 
 
 def parse() -> argparse.Namespace:

@@ -1,6 +1,7 @@
 """The emulator's process: start it and wait until it answers, find it again, stop it."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -32,10 +33,24 @@ Progress = Callable[[str], None]
 
 def start(instance: Instance, port: int | None, progress: Progress) -> str:
     """Start the emulator unless it runs; return its endpoint once every service answers."""
-    running = endpoint_of(instance)
-    if running:
-        progress(f"the laptop cloud runs already at {running}")
-        return running
+    instance.folder.mkdir(parents=True, exist_ok=True)
+    with (instance.folder / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Two at once would take each other's port and state.
+        return _running(instance, progress) or _start(instance, port, progress)
+
+
+def _running(instance: Instance, progress: Progress) -> str | None:
+    """The endpoint of an emulator that was started before, once it answers."""
+    pid = _pid_of(instance)
+    if pid is None:
+        return None
+    endpoint = _recorded_endpoint(instance)
+    _wait_until_ready(instance, lambda: _is_alive(pid), endpoint)
+    progress(f"the laptop cloud runs already at {endpoint}")
+    return endpoint
+
+
+def _start(instance: Instance, port: int | None, progress: Progress) -> str:
     for python in (EMULATOR_PYTHON, LAMBDA_PYTHON):
         if not python.exists():
             raise CloudError(f"{python.relative_to(ROOT)} is missing: run `make bootstrap` first.")
@@ -59,7 +74,13 @@ def start(instance: Instance, port: int | None, progress: Progress) -> str:
             start_new_session=True,
         )
     instance.process_file.write_text(json.dumps({"pid": process.pid, "endpoint": endpoint}))
-    _wait_until_ready(instance, process, endpoint)
+    try:
+        _wait_until_ready(instance, lambda: process.poll() is None, endpoint)
+    except BaseException:  # Ctrl-C too: what was half started must not go on unseen.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        instance.process_file.unlink()
+        raise
     return endpoint
 
 
@@ -111,7 +132,7 @@ def endpoint_of(instance: Instance) -> str | None:
     """The endpoint of the running emulator, None where none answers."""
     if _pid_of(instance) is None:
         return None
-    endpoint: str = json.loads(instance.process_file.read_text())["endpoint"]
+    endpoint = _recorded_endpoint(instance)
     return endpoint if health(endpoint) else None
 
 
@@ -145,18 +166,22 @@ def free_port(wanted: int) -> int:
         return port
 
 
-def _wait_until_ready(instance: Instance, process: subprocess.Popen[bytes], endpoint: str) -> None:
+def _recorded_endpoint(instance: Instance) -> str:
+    endpoint: str = json.loads(instance.process_file.read_text())["endpoint"]
+    return endpoint
+
+
+def _wait_until_ready(instance: Instance, lives: Callable[[], bool], endpoint: str) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            instance.process_file.unlink(missing_ok=True)
+    while health(endpoint) is None:
+        if not lives():
             raise CloudError(f"the emulator ended at once.\n{_tail(instance.log_file)}")
-        if health(endpoint) is not None:
-            return
+        if time.monotonic() > deadline:
+            raise CloudError(
+                f"the emulator did not answer within {START_SECONDS} s; `make down` stops it.\n"
+                + _tail(instance.log_file)
+            )
         time.sleep(0.1)
-    raise CloudError(
-        f"the emulator did not answer within {START_SECONDS} s.\n{_tail(instance.log_file)}"
-    )
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -22,6 +22,11 @@ CREDENTIALS = {
 }
 
 
+INTERRUPTED = (
+    "\nInterrupted. If it runs, `make down` stops the laptop cloud; `make reset` begins anew."
+)
+
+
 @dataclass(frozen=True)
 class Instance:
     """One laptop cloud: its name and the paths that derive from it."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from local.cloud import deployment, emulator
 from local.cloud.client import Cloud
-from local.cloud.settings import CloudError, Instance
+from local.cloud.settings import INTERRUPTED, CloudError, Instance
 from local.demo import post_call
 
 DOMAINS: dict[str, Callable[[Cloud, Console, Path | None], bool]] = {"post_call": post_call.show}
@@ -41,6 +41,9 @@ def main() -> int:
     except CloudError as error:
         console.print(f"error: {error}", style="red", markup=False)
         return 1
+    except KeyboardInterrupt:
+        console.print(INTERRUPTED)
+        return 130
     console.print(f"\nDemo finished in {time.monotonic() - begin:.0f} s.")
     return 0 if all(shown) else 1
 

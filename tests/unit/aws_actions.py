@@ -20,6 +20,8 @@ _ACTIONS = {
         "s3:GetObjectTagging",
         "s3:GetObjectVersion",
         "s3:GetObjectVersionTagging",
+        "s3:ListBucket",
+        "s3:ListBucketVersions",
         "s3:PutObject",
         "s3:PutObjectTagging",
     },
@@ -135,6 +137,8 @@ def _actions(client: str, method: str, call: ast.Call) -> set[str]:
     found = _ACTIONS.get((client, method), {f"{service}:{pascal}"})
     if any(_names_version(keyword) for keyword in call.keywords):
         found = found | {_VERSIONED[action] for action in found}
+        if "s3:GetObject" in found:  # A version that is gone is to be told from a denied one.
+            found = found | {"s3:ListBucket", "s3:ListBucketVersions"}
     return found
 
 

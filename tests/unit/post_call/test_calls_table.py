@@ -182,18 +182,18 @@ def test_a_denied_failure_record_is_no_lost_claim(table, intercept):
     intercept("UpdateItem", before=fails_with("AccessDeniedException"))
 
     with pytest.raises(ClientError, match="AccessDeniedException"):
-        table.record_failed_call("c1", MINE, FAILURE, only_processing=False)
+        table.record_failed_call("c1", MINE, FAILURE, unless_recorded=False)
 
 
 @pytest.mark.parametrize(
-    ("row", "only_processing", "recorded"),
+    ("row", "unless_recorded", "recorded"),
     [
         (None, False, True),
         (None, True, True),
         ({"execution_arn": MINE, "state": "PROCESSING"}, False, True),
         ({"execution_arn": MINE, "state": "PROCESSING"}, True, True),
         ({"execution_arn": MINE, "state": "ANALYSED"}, False, True),
-        ({"execution_arn": MINE, "state": "ANALYSED"}, True, False),
+        ({"execution_arn": MINE, "state": "ANALYSED"}, True, True),
         ({"execution_arn": MINE, "state": "FAILED"}, True, False),
         ({"execution_arn": OTHER, "state": "PROCESSING", "attempt": 0}, False, False),
         ({"execution_arn": OTHER, "state": "PROCESSING", "attempt": 0}, True, False),
@@ -208,13 +208,13 @@ def test_a_denied_failure_record_is_no_lost_claim(table, intercept):
     ],
 )
 def test_records_a_failure_only_on_a_call_that_is_its_own_to_fail(
-    table, cloud, row, only_processing, recorded
+    table, cloud, row, unless_recorded, recorded
 ):
     if row:
         put_call(cloud, "c1", **row)
     before = row_of(cloud, "c1")
 
-    told = table.record_failed_call("c1", MINE, FAILURE, only_processing=only_processing)
+    told = table.record_failed_call("c1", MINE, FAILURE, unless_recorded=unless_recorded)
 
     after = row_of(cloud, "c1")
     assert told is recorded

@@ -208,13 +208,12 @@ def test_counts_a_failed_call_when_it_has_told_of_it(
 @pytest.mark.parametrize(
     "row",
     [
-        {"state": "ANALYSED"},
         {"state": "ANALYSED", "execution_arn": OTHER, "attempt": 2},
         {"state": "PROCESSING", "execution_arn": OTHER, "attempt": 2},
         {"state": "FAILED", "execution_arn": OTHER, "attempt": 2},
     ],
 )
-def test_tells_nothing_of_a_call_that_has_not_failed_or_is_somebody_elses(
+def test_tells_nothing_of_a_call_that_is_somebody_elses(
     module, event, execution, call_id, cloud, context, row
 ):
     put_call(cloud, **({"call_id": call_id, "execution_arn": execution["arn"]} | row))
@@ -226,6 +225,18 @@ def test_tells_nothing_of_a_call_that_has_not_failed_or_is_somebody_elses(
     assert result == {"batchItemFailures": []}
     assert row_of(cloud, call_id) == before
     assert published() == []
+
+
+def test_an_analysed_call_whose_events_were_never_sent_has_failed_and_can_be_tried_again(
+    module, event, execution, call_id, cloud, context
+):
+    put_call(cloud, call_id, execution["arn"], state="ANALYSED")
+    published = cloud.watch_bus()
+
+    module.handler(event, context)
+
+    assert row_of(cloud, call_id)["state"] == "FAILED"
+    assert len(published()) == 1
 
 
 def test_gives_the_message_of_a_lambda_and_the_error_of_a_child(
