@@ -438,6 +438,22 @@ def test_a_function_gets_the_environment_that_its_code_reads(module):
     assert set(own) == read
 
 
+@pytest.mark.parametrize("logical_id", template().of_type("AWS::Serverless::Function"))
+def test_a_function_that_sends_to_its_own_queue_says_that_it_means_to(logical_id):
+    queues = [
+        event["Properties"]["Queue"]
+        for event in resource(logical_id).get("Events", {}).values()
+        if event["Type"] == "SQS"
+    ]
+    sends_back = any(
+        statement["Action"] == "sqs:SendMessage" and statement["Resource"] in queues
+        for statement in statements(logical_id)
+    )
+
+    # Otherwise Lambda's recursion detection drops a message that waits after some sixteen rounds.
+    assert (resource(logical_id).get("RecursiveLoop") == "Allow") == sends_back
+
+
 # --- imports
 
 
