@@ -2,16 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeSerializer
 from pydantic import BaseModel
 
 from shared.clients import transient_failures
 from shared.customers import CUSTOMER_ITEM, ENTITY_PREFIX, Customer, Entity
+from shared.items import to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_serialise = TypeSerializer().serialize
 
 
 def save_customer(client: "DynamoDBClient", table_name: str, customer: Customer) -> None:
@@ -29,5 +27,5 @@ def _put(client: "DynamoDBClient", table_name: str, item_name: str, model: BaseM
     with transient_failures():
         client.put_item(
             TableName=table_name,
-            Item={name: _serialise(value) for name, value in values.items()},
+            Item=to_attributes(values),
         )

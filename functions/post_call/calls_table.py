@@ -9,12 +9,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from post_call.recording_object import RecordingObject
 from shared.clients import dynamodb, error_code, transient_failures
 from shared.errors import TransientError
+from shared.items import to_attributes, to_values
 
 CALLS_TABLE_NAME = os.environ["CALLS_TABLE_NAME"]
 
@@ -34,9 +34,6 @@ _ANALYSIS_COLUMNS = frozenset(
 _PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 """Why a transaction may be cancelled today and go through tomorrow."""
 
-_serialise = TypeSerializer().serialize
-_deserialise = TypeDeserializer().deserialize
-
 
 def call_key(call_id: str) -> dict[str, Any]:
     return {"call_id": {"S": call_id}, "item": {"S": "call"}}
@@ -46,11 +43,6 @@ def category_key(call_id: str, category: str) -> dict[str, Any]:
     return {"call_id": {"S": call_id}, "item": {"S": f"category#{category}"}}
 
 
-def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write plain values as DynamoDB attributes."""
-    return {name: _serialise(value) for name, value in values.items()}
-
-
 def get_call(call_id: str) -> dict[str, Any] | None:
     """Read a call's item as plain values; None when there is none."""
     with transient_failures():
@@ -58,7 +50,7 @@ def get_call(call_id: str) -> dict[str, Any] | None:
             TableName=CALLS_TABLE_NAME, Key=call_key(call_id), ConsistentRead=True
         )
     item = reply.get("Item")
-    return {name: _deserialise(value) for name, value in item.items()} if item else None
+    return to_values(item) if item else None
 
 
 def attempt_columns(attempt: int, recording: RecordingObject, created_at: str) -> dict[str, Any]:

@@ -5,18 +5,17 @@ Both lie in the customers table, keyed by `customer_id` and `item`: the customer
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from boto3.dynamodb.types import TypeDeserializer
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.clients import dynamodb, transient_failures
+from shared.items import to_values
 
 CUSTOMER_ITEM = "customer"
 ENTITY_PREFIX = "entity#"
 
-_deserialise = TypeDeserializer().deserialize
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -80,7 +79,7 @@ def get_customer(table_name: str, customer_id: str) -> Customer | None:
             Key={"customer_id": {"S": customer_id}, "item": {"S": CUSTOMER_ITEM}},
         )
     item = reply.get("Item")
-    return Customer.model_validate(_plain(item)) if item else None
+    return Customer.model_validate(to_values(item)) if item else None
 
 
 def entities_of(table_name: str, customer_id: str) -> Iterator[Entity]:
@@ -101,8 +100,4 @@ def entities_of(table_name: str, customer_id: str) -> Iterator[Entity]:
     with transient_failures():
         for page in pages:
             for item in page["Items"]:
-                yield Entity.model_validate(_plain(item))
-
-
-def _plain(item: dict[str, Any]) -> dict[str, Any]:
-    return {name: _deserialise(value) for name, value in item.items()}
+                yield Entity.model_validate(to_values(item))
