@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from post_call.failure import Failure, plain_cause
+from shared.failures import Failure, plain_cause
 from post_call.model import S3Pointer
 from post_call.recording_object import RecordingObject, quoted_etag, version_argument
 from shared.clients import error_code, s3, transient_failures

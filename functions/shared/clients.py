@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_ses import SESClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -32,6 +34,13 @@ _CONFIG = Config(
     connect_timeout=5,
     read_timeout=30,
     retries={"mode": "standard", "total_max_attempts": 2},
+)
+
+# A message to a person is never sent again because a reply was lost: it may have gone out.
+_ONCE = Config(
+    connect_timeout=3,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 1},
 )
 
 _TRANSIENT_CODES = frozenset(
@@ -69,6 +78,24 @@ def events() -> "EventBridgeClient":
 @cache
 def s3() -> "S3Client":
     return boto3.client("s3", config=_CONFIG)
+
+
+@cache
+def ses() -> "SESClient":
+    """For e-mails to people; it never repeats a call by itself."""
+    return boto3.client("ses", config=_ONCE)
+
+
+@cache
+def sms() -> "SNSClient":
+    """For SMS to people; it never repeats a call by itself."""
+    return boto3.client("sns", config=_ONCE)
+
+
+@cache
+def sns() -> "SNSClient":
+    """For topics."""
+    return boto3.client("sns", config=_CONFIG)
 
 
 @cache

@@ -70,3 +70,11 @@ class RecordingMetadataInvalid(Exception):
 
 class CallNotFailed(Exception):
     """A call was to be started again that has not failed, or that nobody knows."""
+
+
+class RedriveRefused(Exception):
+    """The API refused to send a communication again, for a reason that holds for all of them."""
+
+
+class RedriveUnknown(Exception):
+    """A redrive's run is not in its table."""

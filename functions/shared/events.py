@@ -50,6 +50,25 @@ class FollowUpRequested(BaseModel):
     reasons: list[str]
 
 
+class CommunicationRequested(BaseModel):
+    """A customer, or one of us, is to be told something: by a template, with its fields' values.
+
+    A customer is named by `customer_id` alone; `recipient` is for people who are no customers.
+    """
+
+    channel: Literal["email", "sms"]
+    template: str
+    fields: dict[str, str]
+    customer_id: str | None = None
+    recipient: str | None = None
+
+
+class RedriveRequested(BaseModel):
+    """A person wants failed communications sent again; the redrives table says which."""
+
+    run_id: str
+
+
 def publish(bus_name: str, domain: str, detail: Detail[Any]) -> None:
     """Put one event on the bus; its type is the class name of its data."""
     with transient_failures():

@@ -20,7 +20,14 @@ logger = Logger()
 tracer = Tracer(patch_modules=("botocore",))
 metrics = Metrics()
 
-_BUSINESS_IDS = ("call_id", "customer_id", "ticket_id", "trace_id")
+_BUSINESS_IDS = (
+    "call_id",
+    "communication_id",
+    "customer_id",
+    "run_id",
+    "ticket_id",
+    "trace_id",
+)
 
 type Handler[Event, Result] = Callable[[Event, LambdaContext], Result]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from post_call.failure import CAUSE_LIMIT, plain_cause, root_failure
+from shared.failures import CAUSE_LIMIT, plain_cause, root_failure
 
 
 def task_failed(cause: object) -> dict[str, str]:

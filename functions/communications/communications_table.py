@@ -1,0 +1,182 @@
+"""The communications table: one item for each, and an index of those that are not done with.
+
+The index `by_state` is keyed by `open_state` and sorted by `open_at`: when something is due for what
+waits, when it was composed for what needs a redrive or a person. What is sent or given up leaves it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from communications.rules.communication import Communication, State, from_values
+from shared.clients import dynamodb, error_code, transient_failures
+from shared.errors import TransientError
+from shared.items import to_attributes, to_values
+from shared.times import parse_time
+
+COMMUNICATIONS_TABLE_NAME = os.environ["COMMUNICATIONS_TABLE_NAME"]
+INDEX = "by_state"
+RETENTION = timedelta(days=400)
+"""How long what is sent or given up is kept; DynamoDB deletes it some time after that."""
+
+_DONE = ("SENT", "DISCARDED")
+_MOST_CONFLICTS = 10
+
+type Attributes = dict[str, Any]
+
+
+def create(communication: Communication) -> bool:
+    """Store a new communication; False when there is one with its id."""
+    try:
+        with transient_failures():
+            dynamodb().put_item(
+                TableName=COMMUNICATIONS_TABLE_NAME,
+                Item=_item(communication),
+                ConditionExpression="attribute_not_exists(communication_id)",
+            )
+    except ClientError as error:
+        if error_code(error) == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
+
+
+def get(communication_id: str) -> Communication | None:
+    with transient_failures():
+        reply = dynamodb().get_item(
+            TableName=COMMUNICATIONS_TABLE_NAME,
+            Key={"communication_id": {"S": communication_id}},
+            ConsistentRead=True,
+        )
+    item = reply.get("Item")
+    return from_values(to_values(item)) if item else None
+
+
+def change(
+    communication_id: str, rule: Callable[[Communication], Communication | None]
+) -> Communication | None:
+    """Apply a rule to a communication as it is, and store what it gives.
+
+    Where somebody else was faster, the rule is applied again to what they left. Gives what was
+    stored, or None where the rule found nothing to do.
+    """
+    for _ in range(_MOST_CONFLICTS):
+        before = get(communication_id)
+        if before is None:
+            raise LookupError("the communication was deleted meanwhile")
+        after = rule(before)
+        if after is None or replace(before, after):
+            return after
+    raise TransientError("Conflict", "others keep changing the communication")
+
+
+def replace(before: Communication, after: Communication) -> bool:
+    """Store a communication over the version that was read; False where that is gone."""
+    try:
+        with transient_failures():
+            dynamodb().put_item(
+                TableName=COMMUNICATIONS_TABLE_NAME,
+                Item=_item(after),
+                ConditionExpression="#version = :version",
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues={":version": {"N": str(before.version)}},
+            )
+    except ClientError as error:
+        if error_code(error) == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
+
+
+def overdue(state: State, until: str, limit: int) -> list[str]:
+    """Ids of communications in a state whose time has come, the longest overdue first."""
+    with transient_failures():
+        reply = dynamodb().query(
+            TableName=COMMUNICATIONS_TABLE_NAME,
+            IndexName=INDEX,
+            KeyConditionExpression="open_state = :state AND open_at <= :until",
+            ExpressionAttributeValues={":state": {"S": state}, ":until": {"S": until}},
+            ProjectionExpression="communication_id",
+            Limit=limit,
+        )
+    return [item["communication_id"]["S"] for item in reply["Items"]]
+
+
+def page_of(
+    state: State,
+    *,
+    created_from: str,
+    created_to: str,
+    equal: Mapping[str, str],
+    limit: int,
+    start: Attributes | None = None,
+) -> tuple[list[dict[str, Any]], Attributes | None]:
+    """One page of the failed or unknown, the latest first, and the key where the next one begins.
+
+    `equal` names columns and the values they must have. What a filter leaves out costs reading all
+    the same, so a page may be read in several turns until it is full.
+    """
+    values = {":state": state, ":from": created_from, ":to": created_to}
+    arguments: dict[str, Any] = {
+        "TableName": COMMUNICATIONS_TABLE_NAME,
+        "IndexName": INDEX,
+        "KeyConditionExpression": "open_state = :state AND open_at BETWEEN :from AND :to",
+        "ExpressionAttributeValues": to_attributes(
+            values | {f":{name}": value for name, value in equal.items()}
+        ),
+        "ScanIndexForward": False,
+    }
+    if equal:
+        arguments["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in equal)
+        arguments["ExpressionAttributeNames"] = {f"#{name}": name for name in equal}
+    found: list[dict[str, Any]] = []
+    while True:
+        with transient_failures():
+            reply = dynamodb().query(
+                **arguments,
+                Limit=limit - len(found),
+                **({"ExclusiveStartKey": start} if start else {}),
+            )
+        found += [to_values(item) for item in reply["Items"]]
+        start = reply.get("LastEvaluatedKey")
+        if start is None or len(found) >= limit:
+            return found, start
+
+
+def every(state: State, *, most: int, equal: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """All of the failed or unknown that have these values, up to a number, the latest first."""
+    start: Attributes | None = None
+    while most > 0:
+        page, start = page_of(
+            state,
+            created_from="0",
+            created_to="9",
+            equal=equal,
+            limit=min(most, 500),
+            start=start,
+        )
+        yield from page
+        most -= len(page)
+        if start is None:
+            return
+
+
+def get_many(communication_ids: Sequence[str]) -> list[Communication]:
+    """Communications by their ids, those that there are."""
+    return [found for one in communication_ids if (found := get(one))]
+
+
+def _item(communication: Communication) -> Attributes:
+    values = communication.model_dump(mode="json", exclude_none=True)
+    values["destination"] = communication.destination
+    if communication.state in _DONE:
+        kept_until = parse_time(communication.created_at) + RETENTION
+        values["expires_at"] = int(kept_until.timestamp())
+    else:
+        waits = communication.state not in ("FAILED", "UNKNOWN")
+        values["open_state"] = communication.state
+        values["open_at"] = communication.due_at if waits else communication.created_at
+    return to_attributes(values)

@@ -1,0 +1,62 @@
+"""Tell of a redrive that broke off, and record what its machine could not.
+
+An execution that timed out or was aborted reaches no Catch. A rule on `Step Functions Execution
+Status Change` brings every bad end of both machines here.
+"""
+
+import json
+from os import environ
+from typing import Any, TypedDict
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import AliasPath, BaseModel, Field
+
+from communications.redrives_table import update_batch, update_run
+from shared.clients import sns, stepfunctions, transient_failures
+from shared.observability import count, logger, step
+from shared.times import format_time, now
+
+ALERTS_TOPIC_ARN = environ["ALERTS_TOPIC_ARN"]
+
+
+class ExecutionEnded(BaseModel):
+    """The part of the status change event that matters here."""
+
+    execution_arn: str = Field(validation_alias=AliasPath("detail", "executionArn"))
+    status: str = Field(validation_alias=AliasPath("detail", "status"))
+
+
+class ExecutionInput(TypedDict, total=False):
+    """What both machines are given; a canary has no batch."""
+
+    run_id: str
+    batch: int
+
+
+@step
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    ended = ExecutionEnded.model_validate(event)
+    with transient_failures():
+        execution = stepfunctions().describe_execution(executionArn=ended.execution_arn)
+    given: ExecutionInput = json.loads(execution["input"])
+    run_id, batch = given["run_id"], given.get("batch")
+    if ended.status != "FAILED":  # Which the machine has recorded itself, with the state.
+        record(run_id, batch, ended.status)
+    where = "" if batch is None else f", batch {batch},"
+    with transient_failures():
+        sns().publish(
+            TopicArn=ALERTS_TOPIC_ARN,
+            Subject="A redrive of communications broke off",
+            Message=f"Redrive {run_id}{where} ended as {ended.status}. What it had not come to is "
+            "still listed as failed. docs/runbook.md says what to do.",
+        )
+    count("RedriveFailed")
+    logger.error("redrive broke off", run_id=run_id, status=ended.status)
+
+
+def record(run_id: str, batch: int | None, status: str) -> None:
+    error = {"TIMED_OUT": "States.Timeout"}.get(status, status)
+    if batch is None:
+        update_run(run_id, state="FAILED", error=error, finished_at=format_time(now()))
+    else:
+        update_batch(run_id, batch, state="FAILED", error=error, finished_at=format_time(now()))

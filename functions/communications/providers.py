@@ -1,0 +1,88 @@
+"""Handing a message to its provider, once: Amazon SES for e-mail, Amazon SNS for SMS.
+
+Neither takes an idempotency key, so nothing here is ever repeated: neither by the client, which is
+told so, nor where a reply is lost. A tag on each e-mail names the communication and the attempt, and
+SES reports under it what became of it.
+"""
+
+import os
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
+
+from communications.rules.communication import Communication
+from communications.rules.email_events import ATTEMPT_TAG, COMMUNICATION_TAG
+from communications.rules.send_outcomes import (
+    Accepted,
+    Failed,
+    Outcome,
+    ReplyLost,
+    TryAgain,
+    refusal,
+)
+from communications.rules.templates import TemplateInvalid, Text, text_of
+from communications.suppressions_table import get_suppression
+from shared.clients import error_code, ses, sms
+
+SENDER_EMAIL = os.environ["SENDER_EMAIL"]
+CONFIGURATION_SET_NAME = os.environ["CONFIGURATION_SET_NAME"]
+
+
+def send(communication: Communication) -> Outcome:
+    """Send a claimed communication, unless its recipient wants no messages or its text is broken."""
+    suppression = get_suppression(communication.recipient)
+    if suppression:
+        return Failed("Suppressed", f"The recipient is suppressed since a {suppression['reason']}.")
+    try:
+        text = text_of(communication)
+    except TemplateInvalid as error:
+        return Failed("TemplateInvalid", str(error))
+    try:
+        if communication.channel == "email":
+            return Accepted(send_email(communication, text))
+        return send_sms(communication.recipient, text)
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        message = error.response.get("Error", {}).get("Message", "")
+        return refusal(error_code(error), status, message)
+    except (EndpointConnectionError, ConnectTimeoutError) as error:
+        return TryAgain(type(error).__name__, "There was no connection to the provider.")
+    except (HTTPClientError, BotoCoreError) as error:
+        return ReplyLost(type(error).__name__, "The connection ended before the reply.")
+
+
+def send_email(communication: Communication, text: Text) -> str:
+    """Hand an e-mail to SES; its message id."""
+    reply = ses().send_email(
+        Source=SENDER_EMAIL,
+        Destination={"ToAddresses": [communication.recipient]},
+        Message={
+            "Subject": {"Data": text.subject, "Charset": "UTF-8"},
+            "Body": {"Text": {"Data": text.body, "Charset": "UTF-8"}},
+        },
+        ConfigurationSetName=CONFIGURATION_SET_NAME,
+        Tags=[
+            {"Name": COMMUNICATION_TAG, "Value": communication.communication_id},
+            {"Name": ATTEMPT_TAG, "Value": str(communication.attempts)},
+        ],
+    )
+    return reply["MessageId"]
+
+
+def send_sms(phone: str, text: Text) -> Outcome:
+    """Hand an SMS to SNS, unless its recipient has answered STOP to one."""
+    if sms().check_if_phone_number_is_opted_out(phoneNumber=phone)["isOptedOut"]:
+        return Failed("OptedOut", "The recipient has answered STOP to an SMS.")
+    reply = sms().publish(
+        PhoneNumber=phone,
+        Message=text.body,
+        MessageAttributes={
+            "AWS.SNS.SMS.SMSType": {"DataType": "String", "StringValue": "Transactional"}
+        },
+    )
+    return Accepted(reply["MessageId"])

@@ -1,0 +1,159 @@
+"""What Amazon SES tells of an e-mail after it was sent, and what that proves.
+
+Events come more than once, late and in any order. So the state is not moved from event to event:
+the communication keeps what it was told of each attempt, and its state follows from all of it.
+Shapes: https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
+
+from communications.rules.communication import Communication, Entry, Happening
+from shared.times import format_time
+
+COMMUNICATION_TAG = "communication_id"
+ATTEMPT_TAG = "attempt"
+
+type Verdict = Literal["sent", "bounced", "bounced_for_now", "rejected"]
+
+_HAPPENINGS: dict[str, Happening] = {
+    "Send": "accepted",
+    "Delivery": "delivered",
+    "DeliveryDelay": "delayed",
+    "Complaint": "complained",
+    "Reject": "rejected",
+    "Rendering Failure": "rejected",
+}
+
+
+class EmailEvent(BaseModel):
+    """The part of an SES event that matters here. Its tags say which attempt it speaks of."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # Errors are logged.
+
+    event_type: str = Field(validation_alias="eventType")
+    message_id: str = Field(validation_alias=AliasPath("mail", "messageId"))
+    communication_id: str = Field(
+        validation_alias=AliasPath("mail", "tags", COMMUNICATION_TAG, 0)
+    )
+    attempt: int = Field(validation_alias=AliasPath("mail", "tags", ATTEMPT_TAG, 0))
+    recipients: tuple[str, ...] = Field(validation_alias=AliasPath("mail", "destination"))
+    bounce_type: str | None = Field(
+        default=None, validation_alias=AliasPath("bounce", "bounceType")
+    )
+    bounce_sub_type: str | None = Field(
+        default=None, validation_alias=AliasPath("bounce", "bounceSubType")
+    )
+    reason: str | None = Field(default=None, validation_alias=AliasPath("reject", "reason"))
+
+    @property
+    def happening(self) -> Happening | None:
+        """What it says; None for what changes nothing, an opened message or a click."""
+        if self.event_type == "Bounce":
+            return "bounced" if self.bounce_type == "Permanent" else "bounced_for_now"
+        return _HAPPENINGS.get(self.event_type)
+
+    @property
+    def suppresses(self) -> Literal["bounce", "complaint"] | None:
+        """Why the recipient shall get nothing more."""
+        if self.happening == "bounced":
+            return "bounce"
+        return "complaint" if self.happening == "complained" else None
+
+
+def with_event(
+    communication: Communication, event: EmailEvent, now: datetime
+) -> Communication | None:
+    """The communication after it was told; None when it knew that already, or nothing changes."""
+    happening = event.happening
+    if happening is None or _knows(communication, happening, event.attempt):
+        return None
+    entry = Entry(
+        at=format_time(now),
+        by="provider",
+        event=happening,
+        attempt=event.attempt,
+        detail=event.bounce_sub_type or event.reason,
+    )
+    told = communication.changed(entry)
+    verdict = verdict_on(told, event.attempt)
+    if verdict == "sent":
+        return _confirmed(told, event)
+    return _came_back(told, event, verdict, now) if verdict else told
+
+
+def verdict_on(communication: Communication, attempt: int) -> Verdict | None:
+    """What all events of one attempt prove together."""
+    told = {entry.event for entry in communication.history if entry.attempt == attempt}
+    for final in ("rejected", "bounced"):
+        if final in told:
+            return final  # type: ignore[return-value]
+    if told & {"delivered", "complained"}:
+        return "sent"
+    if "bounced_for_now" in told:
+        return "bounced_for_now"
+    return "sent" if "accepted" in told else None
+
+
+def _knows(communication: Communication, happening: Happening, attempt: int) -> bool:
+    return any(e.event == happening and e.attempt == attempt for e in communication.history)
+
+
+def _confirmed(communication: Communication, event: EmailEvent) -> Communication:
+    """It reached the provider or the recipient: whoever means to send it again need not.
+
+    A send under way is left to its worker, and what a person gave up stays so.
+    """
+    sending_again = communication.state == "SENDING" and communication.attempts != event.attempt
+    if sending_again or communication.state == "DISCARDED":
+        return communication
+    return communication.model_copy(
+        update={
+            "state": "SENT",
+            "sent": 1,
+            "provider_message_id": event.message_id,
+            "error_class": None,
+            "error": None,
+            "cause": None,
+            "failed_at": None,
+        }
+    )
+
+
+def _came_back(
+    communication: Communication, event: EmailEvent, verdict: Verdict, now: datetime
+) -> Communication:
+    """It did not arrive. That matters only of the latest attempt, and of none since given up."""
+    latest = communication.attempts == event.attempt
+    if not latest or communication.state not in ("SENDING", "SENT", "UNKNOWN", "FAILED"):
+        return communication
+    passing = verdict == "bounced_for_now"
+    return communication.model_copy(
+        update={
+            "state": "FAILED",
+            "sent": 0,
+            "error_class": "transient" if passing else "permanent",
+            "error": {
+                "bounced": "Bounced",
+                "bounced_for_now": "BouncedForNow",
+                "rejected": "Rejected",
+            }[verdict],
+            "cause": f"The provider told of it afterwards: {event.event_type} "
+            f"{event.bounce_type or ''} {event.bounce_sub_type or event.reason or ''}".strip(),
+            "failed_at": format_time(now),
+        }
+    )
+
+
+def parse_event(message: Any) -> EmailEvent | None:
+    """Read an SNS message of SES; None for one that is about no communication.
+
+    SES sends a test message when the topic is connected, and other senders may share the set.
+    """
+    mail = message.get("mail") if isinstance(message, dict) else None
+    tags = mail.get("tags") if isinstance(mail, dict) else None
+    if not isinstance(tags, dict) or not {COMMUNICATION_TAG, ATTEMPT_TAG} <= set(tags):
+        return None
+    return EmailEvent.model_validate(message)

@@ -1,0 +1,48 @@
+"""Redrive what has failed and another try can heal, on a schedule.
+
+Failed communications are taken in batches of 20, one execution of `communications_redrive` each.
+The run is named by the schedule's event, so the same event delivered again starts nothing new.
+"""
+
+from os import environ
+from typing import Any, TypedDict
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from communications.redrives import batches_of, start_batches
+from communications.redrives_table import create_run
+from shared.observability import count, logger, step
+from shared.times import format_time, now
+
+STATE_MACHINE_ARN = environ["COMMUNICATIONS_REDRIVE_STATE_MACHINE_ARN"]
+
+
+class Output(TypedDict):
+    run_id: str
+    communications: int
+    batches: int
+
+
+@step
+def handler(event: dict[str, Any], context: LambdaContext) -> Output:
+    run_id = f"scheduled-{event['id']}"
+    batches = batches_of(run_id, 1, {})
+    if not batches:
+        return {"run_id": run_id, "communications": 0, "batches": 0}
+    number = sum(len(batch["communications"]) for batch in batches)
+    create_run(
+        run_id,
+        {
+            "started_at": format_time(now()),
+            "started_by": "schedule",
+            "selection": {},
+            "canary": False,
+            "state": "RUNNING",
+            "communications": number,
+            "batches": len(batches),
+        },
+    )
+    start_batches(STATE_MACHINE_ARN, batches)
+    count("RedriveStarted")
+    logger.info("redrive started", run_id=run_id, communications=number, batches=len(batches))
+    return {"run_id": run_id, "communications": number, "batches": len(batches)}
