@@ -70,3 +70,7 @@ class RecordingMetadataInvalid(Exception):
 
 class CallNotFailed(Exception):
     """A call was to be started again that has not failed, or that nobody knows."""
+
+
+class ServiceTokenRefused(Exception):
+    """The issuer gives our own client no token: its secret, or what it may ask for, is wrong."""
