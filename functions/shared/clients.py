@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_ses import SESClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -96,6 +97,11 @@ def sms() -> "SNSClient":
 def sns() -> "SNSClient":
     """For topics."""
     return boto3.client("sns", config=_CONFIG)
+
+
+@cache
+def secretsmanager() -> "SecretsManagerClient":
+    return boto3.client("secretsmanager", config=_CONFIG)
 
 
 @cache

@@ -78,3 +78,7 @@ class RedriveRefused(Exception):
 
 class RedriveUnknown(Exception):
     """A redrive's run is not in its table."""
+
+
+class ServiceTokenRefused(Exception):
+    """The issuer gives our own client no token: its secret, or what it may ask for, is wrong."""

@@ -205,8 +205,13 @@ def intercept(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return use
 
 
+_SHARED_WITH_SETTINGS = ("shared.identity", "shared.rest", "shared.service_token")
+
+
 def _forget_modules() -> None:
     """Steps and what lies beside them read the environment at import. Rules and audio do not."""
+    for name in _SHARED_WITH_SETTINGS:
+        sys.modules.pop(name, None)
     domains = {path.name for path in (REPOSITORY / "functions").iterdir()} - {"shared"}
     for name in list(sys.modules):
         domain, _, rest = name.partition(".")

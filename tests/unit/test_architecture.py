@@ -486,6 +486,7 @@ def imports_of(module: str) -> set[str]:
 
 PACKAGES = {
     "aws_lambda_powertools": "aws-lambda-powertools",
+    "jwt": "pyjwt",
     "vaderSentiment": "vadersentiment",
 }
 TYPES_ONLY = re.compile(r"mypy_boto3_")
