@@ -1,5 +1,6 @@
 """A real emulator with the plugins, in a process of its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,8 +15,11 @@ from socket import socket
 import boto3
 import pytest
 from botocore.config import Config
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 MAX_PROCESSES = 3
+ISSUER_CLIENT = ("any-service", "any-secret")
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,27 @@ def environment_for(port: int, state: Path, python: Path) -> dict[str, str]:
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         "AFTERCALL_LAMBDA_PYTHON": str(python),
         "AFTERCALL_LAMBDA_MAX_PROCESSES": str(MAX_PROCESSES),
+        "AFTERCALL_ISSUER_FILE": str(written_issuer_file(state)),
+        "AFTERCALL_ISSUER_URL": f"http://127.0.0.1:{port}/_aftercall/issuer",
     }
+
+
+def written_issuer_file(folder: Path) -> Path:
+    """A token issuer's key of its own, in the shape that the laptop cloud writes."""
+    private_key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    client_id, client_secret = ISSUER_CLIENT
+    content = {
+        "private_key": private_key.decode(),
+        "client_id": client_id,
+        "client_secret": client_secret,
+    }
+    file = folder / "issuer.json"
+    file.write_text(json.dumps(content))
+    return file
 
 
 @contextmanager
