@@ -105,6 +105,7 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
         "EAGER_SERVICE_LOADING": "0",
         "SQS_ENDPOINT_STRATEGY": "path",
         "PROVIDER_OVERRIDE_DYNAMODB": "moto",
+        "PROVIDER_OVERRIDE_SES": "simulator",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         # Or no function could have a concurrency of its own: there are far fewer processes.
         "LAMBDA_LIMITS_MINIMUM_UNRESERVED_CONCURRENCY": "0",

@@ -69,6 +69,7 @@ def environment_for(port: int, state: Path, python: Path) -> dict[str, str]:
         "DISABLE_EVENTS": "1",
         "EAGER_SERVICE_LOADING": "0",
         "PROVIDER_OVERRIDE_DYNAMODB": "moto",
+        "PROVIDER_OVERRIDE_SES": "simulator",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         "AFTERCALL_LAMBDA_PYTHON": str(python),
         "AFTERCALL_LAMBDA_MAX_PROCESSES": str(MAX_PROCESSES),
