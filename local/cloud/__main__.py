@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local.cloud import calls, deployment, emulator, invocation, logs
+from local.cloud import calls, deployment, emulator, invocation, issuer, logs
 from local.cloud.client import Cloud
 from local.cloud.settings import INTERRUPTED, CloudError, Instance
 
@@ -49,7 +49,19 @@ def parse() -> argparse.Namespace:
     run = commands.add_parser("invoke", help="run one deployed function on its sample event")
     run.add_argument("function", help="its logical id, such as PostCallFetchRecordingFunction")
     run.add_argument("--event", type=Path, help="another event than events/<domain>/<step>.json")
+    token = commands.add_parser("token", help="a token for the REST API, signed by this cloud")
+    token.add_argument(
+        "--role", action="append", required=True, choices=issuer.ROLES, help="may come repeatedly"
+    )
+    token.add_argument("--subject", default="developer", help="whom it names (default: developer)")
+    token.add_argument("--minutes", type=positive, default=60, help="how long it is valid")
     return parser.parse_args()
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return int(text)
 
 
 def start(instance: Instance, arguments: argparse.Namespace) -> int:
@@ -131,6 +143,13 @@ def redrive(instance: Instance, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def print_token(instance: Instance, arguments: argparse.Namespace) -> int:
+    if emulator.endpoint_of(instance) is None:
+        raise CloudError("the laptop cloud does not run; `make up` starts it.")
+    say(issuer.issue_token(instance, arguments.subject, arguments.role, 60 * arguments.minutes))
+    return 0
+
+
 def running_cloud(instance: Instance) -> Cloud:
     """The laptop cloud with what is deployed in it."""
     endpoint = emulator.endpoint_of(instance)
@@ -149,6 +168,7 @@ COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
     "call": read_call,
     "invoke": invoke,
     "redrive": redrive,
+    "token": print_token,
 }
 
 

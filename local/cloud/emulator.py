@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from local.cloud import issuer
 from local.cloud.settings import (
     EMULATOR_PYTHON,
     LAMBDA_PYTHON,
@@ -61,7 +62,8 @@ def _start(instance: Instance, port: int | None, progress: Progress) -> str:
         )
     shutil.rmtree(instance.temporary, ignore_errors=True)
     instance.temporary.mkdir(parents=True)
-    endpoint = f"http://127.0.0.1:{port}"
+    issuer.ensure_key(instance)
+    endpoint = endpoint_on(port)
     progress(f"starting the laptop cloud at {endpoint} ...")
     with instance.log_file.open("wb") as log:
         process = subprocess.Popen(
@@ -84,6 +86,10 @@ def _start(instance: Instance, port: int | None, progress: Progress) -> str:
     return endpoint
 
 
+def endpoint_on(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
 def environment(instance: Instance, port: int) -> dict[str, str]:
     """The emulator's whole environment: nothing of AWS_* comes in from outside."""
     inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -99,11 +105,14 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
         "EAGER_SERVICE_LOADING": "0",
         "SQS_ENDPOINT_STRATEGY": "path",
         "PROVIDER_OVERRIDE_DYNAMODB": "moto",
+        "PROVIDER_OVERRIDE_SES": "simulator",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         # Or no function could have a concurrency of its own: there are far fewer processes.
         "LAMBDA_LIMITS_MINIMUM_UNRESERVED_CONCURRENCY": "0",
         "AFTERCALL_LAMBDA_MAX_PROCESSES": str(max_processes()),
         "AFTERCALL_LAMBDA_PYTHON": str(LAMBDA_PYTHON),
+        "AFTERCALL_ISSUER_FILE": str(instance.issuer_file),
+        "AFTERCALL_ISSUER_URL": issuer.issuer_url(endpoint_on(port)),
         "SFN_MOCK_CONFIG": str(instance.mock_file),
         "PYTHONUNBUFFERED": "1",
     }

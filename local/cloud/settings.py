@@ -57,6 +57,11 @@ class Instance:
         return self.folder / "outputs.json"
 
     @property
+    def issuer_file(self) -> Path:
+        """The token issuer's private key and its client's secret, as JSON; outlives a reset."""
+        return self.folder / "issuer.json"
+
+    @property
     def mock_file(self) -> Path:
         """Mocked answers of states for the workflow tests; read by the emulator when it exists."""
         return self.folder / "mocks.json"

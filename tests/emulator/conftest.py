@@ -11,6 +11,7 @@ from aftercall_emulator.lambda_executor import LambdaHost, ProcessExecutor
 from aftercall_emulator.process_pool import ProcessPool
 from aftercall_emulator.settings import MAX_PROCESSES_VARIABLE, PYTHON_VARIABLE, read_settings
 
+from tests.emulator.running import Emulator, running_emulator
 from tests.emulator.support import ROOT, any_function
 
 
@@ -19,6 +20,14 @@ def lambda_settings():
     """The interpreter that `make` has prepared for Lambdas, or the one that a variable names."""
     python = os.environ.get(PYTHON_VARIABLE, str(ROOT / ".venv-lambda" / "bin" / "python"))
     return read_settings({PYTHON_VARIABLE: python, MAX_PROCESSES_VARIABLE: "2"})
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory, lambda_settings) -> Iterator[Emulator]:
+    """One emulator for the session."""
+    state = tmp_path_factory.mktemp("emulator")
+    with running_emulator(state, lambda_settings.python) as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="session")
