@@ -47,11 +47,9 @@ def handler(event: Input, context: LambdaContext) -> Output:
     patience = timedelta(seconds=event["patience_seconds"])
     settled = is_settled(report) or now() > parse_time(event["started_at"]) + patience
     if settled:
-        update_batch(
-            run_id, batch, state="FINISHED", finished_at=format_time(now()), report=report
-        )
+        update_batch(run_id, batch, state="FINISHED", finished_at=format_time(now()), report=report)
         count("CommunicationHealed", report["counts"].get("sent", 0))
-        logger.info("redrive batch ended", run_id=run_id, batch=batch, **report["counts"])
+        logger.info("redrive batch ended", run_id=run_id, batch=batch, counts=report["counts"])
     sent = report["counts"].get("sent", 0)
     return {
         "settled": settled,

@@ -1,7 +1,8 @@
 """The communications table: one item for each, and an index of those that are not done with.
 
-The index `by_state` is keyed by `open_state` and sorted by `open_at`: when something is due for what
-waits, when it was composed for what needs a redrive or a person. What is sent or given up leaves it.
+The index `by_state` is keyed by `open_state` and sorted by `open_at`: when something is due, for
+what waits; when it was composed, for what needs a redrive or a person. What is sent or given up is
+not in it.
 """
 
 import os
@@ -134,12 +135,9 @@ def page_of(
         arguments["ExpressionAttributeNames"] = {f"#{name}": name for name in equal}
     found: list[dict[str, Any]] = []
     while True:
+        begin: Any = {"ExclusiveStartKey": start} if start else {}
         with transient_failures():
-            reply = dynamodb().query(
-                **arguments,
-                Limit=limit - len(found),
-                **({"ExclusiveStartKey": start} if start else {}),
-            )
+            reply = dynamodb().query(**arguments, Limit=limit - len(found), **begin)
         found += [to_values(item) for item in reply["Items"]]
         start = reply.get("LastEvaluatedKey")
         if start is None or len(found) >= limit:

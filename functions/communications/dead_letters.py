@@ -1,4 +1,4 @@
-"""The dead-letter queue: messages and events that nobody can make sense of, each with its reason."""
+"""The dead-letter queue: what nobody can make sense of, message by message with the reason."""
 
 import os
 

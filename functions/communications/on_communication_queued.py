@@ -1,9 +1,9 @@
 """Send what the queue names, at most once as its recipient sees it.
 
-Before the provider is called the communication is claimed: whoever finds the claim later knows that
-a message may have gone out. What passes comes back to the queue with a growing delay, as a message
-of its own: SQS counts deliveries also where Lambda is throttled, so tries are counted on the record.
-Messages that mean nothing go to the dead-letter queue with the reason.
+Before the provider is called the communication is claimed: whoever finds the claim later knows
+that a message may have gone out. What passes comes back to the queue with a growing delay, as a
+message of its own: SQS counts deliveries also where Lambda is throttled, so tries are counted on
+the record. Messages that mean nothing go to the dead-letter queue with the reason.
 """
 
 import os
@@ -25,7 +25,12 @@ from communications.outbox import enqueue
 from communications.providers import send
 from communications.rules.communication import Communication
 from communications.rules.lifecycle import Limits, abandoned, after_send, claimed, read
-from communications.rules.queue_messages import MessageRejected, check_channel, parse_message
+from communications.rules.queue_messages import (
+    MessageRejected,
+    SendMessage,
+    check_channel,
+    parse_message,
+)
 from shared.errors import TransientError
 from shared.observability import batch_item, count, logger, step
 from shared.times import now
@@ -53,29 +58,34 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 def handle(record: SQSRecord, context: LambdaContext) -> None:
     """Do what one message asks for, as far as its communication's state still asks for it."""
     try:
-        message = parse_message(record.body)
-        communication = get(message.primaryId)
-        if communication is None:
-            raise MessageRejected("there is no communication with this primaryId")
-        check_channel(message, communication.channel)
+        message, communication = understood(record.body)
     except MessageRejected as error:
         put_aside(record.body, str(error))
         return
     moment = now()
     match read(communication, record.message_id, moment):
         case "early":
-            enqueue(communication, message.createdBy)
+            enqueue(communication, message.created_by)
         case "lost":
             if replace(communication, abandoned(communication, moment)):
                 tell(communication, "WorkerLost")
         case "claim":
-            if context.get_remaining_time_in_millis() < SLOWEST_SEND_MILLISECONDS:
-                raise TransientError("NoTimeLeft", "the message waits for another invocation")
+            check_time_left(context)
             claim = claimed(communication, record.message_id, moment)
             if replace(communication, claim):
-                attempt(claim, message.createdBy)
+                attempt(claim, message.created_by)
         case "taken" | "settled":
             count("DuplicateMessage")
+
+
+def understood(body: str) -> tuple[SendMessage, Communication]:
+    """The message, and the communication that it names."""
+    message = parse_message(body)
+    communication = get(message.primary_id)
+    if communication is None:
+        raise MessageRejected("there is no communication with this primaryId")
+    check_channel(message, communication.channel)
+    return message, communication
 
 
 def attempt(claim: Communication, created_by: str) -> None:
@@ -91,6 +101,11 @@ def attempt(claim: Communication, created_by: str) -> None:
     if after.state == "QUEUED":
         enqueue(after, created_by)
     tell(after, type(outcome).__name__)
+
+
+def check_time_left(context: LambdaContext) -> None:
+    if context.get_remaining_time_in_millis() < SLOWEST_SEND_MILLISECONDS:
+        raise TransientError("NoTimeLeft", "the message waits for another invocation")
 
 
 def tell(communication: Communication, outcome: str) -> None:

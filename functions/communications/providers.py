@@ -1,8 +1,8 @@
 """Handing a message to its provider, once: Amazon SES for e-mail, Amazon SNS for SMS.
 
 Neither takes an idempotency key, so nothing here is ever repeated: neither by the client, which is
-told so, nor where a reply is lost. A tag on each e-mail names the communication and the attempt, and
-SES reports under it what became of it.
+told so, nor where a reply is lost. Tags on each e-mail name the communication and the attempt, and
+SES reports under them what became of it.
 """
 
 import os
@@ -34,7 +34,7 @@ CONFIGURATION_SET_NAME = os.environ["CONFIGURATION_SET_NAME"]
 
 
 def send(communication: Communication) -> Outcome:
-    """Send a claimed communication, unless its recipient wants no messages or its text is broken."""
+    """Send a claimed communication, unless its recipient is suppressed or its text is broken."""
     suppression = get_suppression(communication.recipient)
     if suppression:
         return Failed("Suppressed", f"The recipient is suppressed since a {suppression['reason']}.")
@@ -44,7 +44,7 @@ def send(communication: Communication) -> Outcome:
         return Failed("TemplateInvalid", str(error))
     try:
         if communication.channel == "email":
-            return Accepted(send_email(communication, text))
+            return send_email(communication, text)
         return send_sms(communication.recipient, text)
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
@@ -56,8 +56,8 @@ def send(communication: Communication) -> Outcome:
         return ReplyLost(type(error).__name__, "The connection ended before the reply.")
 
 
-def send_email(communication: Communication, text: Text) -> str:
-    """Hand an e-mail to SES; its message id."""
+def send_email(communication: Communication, text: Text) -> Outcome:
+    """Hand an e-mail to SES."""
     reply = ses().send_email(
         Source=SENDER_EMAIL,
         Destination={"ToAddresses": [communication.recipient]},
@@ -71,7 +71,7 @@ def send_email(communication: Communication, text: Text) -> str:
             {"Name": ATTEMPT_TAG, "Value": str(communication.attempts)},
         ],
     )
-    return reply["MessageId"]
+    return Accepted(reply["MessageId"])
 
 
 def send_sms(phone: str, text: Text) -> Outcome:

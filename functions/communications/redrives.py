@@ -64,7 +64,7 @@ def batches_of(
     targets = [one for one in targets_of(selection) if one["communication_id"] not in seen]
     made: list[Batch] = [
         {"run_id": run_id, "batch": len(stored) + number, "communications": list(some)}
-        for number, some in enumerate(batched(targets[:size], BATCH_SIZE), 1)
+        for number, some in enumerate(batched(targets[:size], BATCH_SIZE, strict=False), 1)
     ]
     for batch in made:
         create_batch(batch, stage)

@@ -92,6 +92,7 @@ def page_of_runs(
     limit: int, start: dict[str, Any] | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """One page of the runs, the latest first, and the key where the next one begins."""
+    begin: Any = {"ExclusiveStartKey": start} if start else {}
     with transient_failures():
         reply = dynamodb().query(
             TableName=REDRIVES_TABLE_NAME,
@@ -100,7 +101,7 @@ def page_of_runs(
             ExpressionAttributeValues={":kind": {"S": "run"}},
             ScanIndexForward=False,
             Limit=limit,
-            **({"ExclusiveStartKey": start} if start else {}),
+            **begin,
         )
     return [to_values(item) for item in reply["Items"]], reply.get("LastEvaluatedKey")
 

@@ -2,7 +2,6 @@
 whatever was lost on the way, because a function ended between its write and its message.
 """
 
-import os
 from typing import TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -26,9 +25,7 @@ class Output(TypedDict):
 
 @step
 def handler(event: object, context: LambdaContext) -> Output:
-    ids = [
-        found for state in WAITING for found in overdue(state, format_time(now()), MOST_AT_ONCE)
-    ]
+    ids = [found for state in WAITING for found in overdue(state, format_time(now()), MOST_AT_ONCE)]
     queued = sum(requeue(communication_id) for communication_id in ids)
     if ids:
         count("CommunicationOverdue", len(ids))

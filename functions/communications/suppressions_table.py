@@ -49,11 +49,8 @@ def page_of_suppressions(
     limit: int, start: str | None = None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """One page of the list, in no order, and the address after which the next one begins."""
+    begin: Any = {"ExclusiveStartKey": {"address": {"S": start}}} if start else {}
     with transient_failures():
-        reply = dynamodb().scan(
-            TableName=SUPPRESSIONS_TABLE_NAME,
-            Limit=limit,
-            **({"ExclusiveStartKey": {"address": {"S": start}}} if start else {}),
-        )
+        reply = dynamodb().scan(TableName=SUPPRESSIONS_TABLE_NAME, Limit=limit, **begin)
     last = reply.get("LastEvaluatedKey")
     return [to_values(item) for item in reply["Items"]], last["address"]["S"] if last else None

@@ -21,10 +21,10 @@ from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from post_call.calls_table import attempt_columns, get_call, record_failed_call
 from post_call.execution import ExecutionInput
-from shared.failures import plain_cause, root_failure
 from post_call.rules.execution_history import HistoryEvent, end_of
 from shared.clients import stepfunctions, transient_failures
 from shared.events import CallFailed, Detail, publish
+from shared.failures import plain_cause, root_failure
 from shared.observability import batch_item, count, logger, step
 from shared.times import format_time, now
 

@@ -11,11 +11,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from shared.failures import Failure, plain_cause
 from post_call.model import S3Pointer
 from post_call.recording_object import RecordingObject, quoted_etag, version_argument
 from shared.clients import error_code, s3, transient_failures
 from shared.documents import write_json
+from shared.failures import Failure, plain_cause
 from shared.observability import count, logger, step
 
 _SOURCE_PREFIX = "recordings/"

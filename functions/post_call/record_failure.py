@@ -9,8 +9,8 @@ from typing import TypedDict
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from post_call.calls_table import attempt_columns, record_failed_call
-from shared.failures import Failure, plain_cause, root_failure
 from post_call.recording_object import RecordingObject
+from shared.failures import Failure, plain_cause, root_failure
 from shared.observability import logger, step
 from shared.times import format_time, now
 

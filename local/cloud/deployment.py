@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import boto3
 from botocore.exceptions import ClientError
 
+from local.cloud.issuer import issuer_url, service_credentials
 from local.cloud.settings import (
     CREDENTIALS,
     PROJECT_BIN,
@@ -27,6 +28,16 @@ PARAMETERS = {
     "ChunkConcurrency": str(max(2, os.cpu_count() or 1)),
     "LogRetentionDays": "1",
     "Architecture": {"aarch64": "arm64"}.get(platform.machine(), "x86_64"),
+    "SenderEmail": "service@aftercall.example",
+    # Nobody wants to wait for half an hour to see a message fail for good.
+    "SendTries": "3",
+    "RetryBaseSeconds": "1",
+    "DeadLetterSeconds": "5",
+    "DeadLetters": "1",
+    "RedriveSchedule": "rate(1 hour)",
+    "RedriveConcurrency": "1",
+    "RedrivePulseSeconds": "1",
+    "RedrivePatienceSeconds": "120",
 }
 """What the laptop wants otherwise than production; the template stays the same."""
 
@@ -38,7 +49,8 @@ Progress = Callable[[str], None]
 
 def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, str]:
     """Build what changed, deploy it, and return the stack's outputs."""
-    overrides = [f"{name}={value}" for name, value in PARAMETERS.items()]
+    parameters = PARAMETERS | own_address(endpoint)
+    overrides = [f"{name}={value}" for name, value in parameters.items()]
     with _build_folder(progress):
         progress("building the functions (sam build) ...")
         _sam(["build", "--parameter-overrides", *overrides], endpoint, progress)
@@ -49,8 +61,29 @@ def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, s
         except CloudError as error:
             raise CloudError("\n".join([str(error), *failed_resources(endpoint)])) from error
     outputs = stack_outputs(endpoint)
+    introduce(instance, endpoint, outputs)
     instance.outputs_file.write_text(json.dumps(outputs, indent=2))
     return outputs
+
+
+def own_address(endpoint: str) -> dict[str, str]:
+    """The parameters that say where the emulator is, and the issuer in it."""
+    issuer = issuer_url(endpoint)
+    return {
+        "EmulatorEndpoint": endpoint,
+        "TokenIssuer": issuer,
+        "TokenJwksUrl": f"{issuer}/jwks.json",
+        "TokenUrl": f"{issuer}/token",
+    }
+
+
+def introduce(instance: Instance, endpoint: str, outputs: dict[str, str]) -> None:
+    """What a person does by hand on AWS: verify the sender, and give the system its credentials."""
+    client("ses", endpoint).verify_email_identity(EmailAddress=outputs["SenderEmail"])
+    client("secretsmanager", endpoint).put_secret_value(
+        SecretId=outputs["ServiceClientSecretName"],
+        SecretString=json.dumps(service_credentials(instance)),
+    )
 
 
 @contextmanager

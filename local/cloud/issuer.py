@@ -48,6 +48,12 @@ def ensure_key(instance: Instance) -> None:
         Path(name).unlink()
 
 
+def service_credentials(instance: Instance) -> dict[str, str]:
+    """With what our own functions ask the issuer for a token."""
+    content: dict[str, str] = json.loads(instance.issuer_file.read_text())
+    return {name: content[name] for name in ("client_id", "client_secret")}
+
+
 def issuer_url(endpoint: str) -> str:
     """The issuer's name, which is also where its documents are."""
     return f"{endpoint}{_PATH}"

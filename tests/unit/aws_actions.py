@@ -13,7 +13,7 @@ from pathlib import Path
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 CLIENTS = "shared.clients"
 
-_SERVICES = {"stepfunctions": "states"}
+_SERVICES = {"sms": "sns", "stepfunctions": "states"}
 _ACTIONS = {
     ("s3", "copy"): {
         "s3:GetObject",

@@ -25,6 +25,10 @@ class Cluster:
     sample_ids: list[str] = field(default_factory=list)
 
     @property
+    def template(self) -> str | None:
+        return None if self.values["template"] == NO_TEMPLATE else self.values["template"]
+
+    @property
     def cluster_id(self) -> str:
         text = json.dumps([self.values[name] for name in COLUMNS], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

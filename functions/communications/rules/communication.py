@@ -105,9 +105,7 @@ class Communication(BaseModel):
         """The next version, with an entry added to its history."""
         added = (entry,) if entry else ()
         history = (*self.history, *added)
-        return self.model_copy(
-            update={**values, "version": self.version + 1, "history": history}
-        )
+        return self.model_copy(update={**values, "version": self.version + 1, "history": history})
 
     @property
     def destination(self) -> str:

@@ -91,9 +91,7 @@ def after_send(
     match outcome:
         case Accepted(provider_message_id):
             entry = _entry("sent", now, attempt=attempt)
-            return _settled(
-                communication, entry, "SENT", provider_message_id=provider_message_id
-            )
+            return _settled(communication, entry, "SENT", provider_message_id=provider_message_id)
         case ReplyLost(error, cause):
             return _unknown(communication, error, cause, now)
         case Failed(error, cause):
@@ -178,9 +176,7 @@ def resolved(
     """A person says what became of a send whose reply was lost."""
     if communication.state != "UNKNOWN":
         raise NotPossible(_cannot(communication, "resolved", "an unknown one"))
-    entry = _entry(
-        "resolved", now, by=by, attempt=communication.attempts, detail=evidence
-    )
+    entry = _entry("resolved", now, by=by, attempt=communication.attempts, detail=evidence)
     if was_sent:
         return _settled(communication, entry, "SENT")
     cause = "The reply was lost; a person found that it was not sent."
@@ -191,7 +187,7 @@ def resolved(
 
 def delay_seconds(tries: int, base_seconds: int, jitter: float) -> int:
     """Seconds until the next try: doubled each time, at random between half of that and all."""
-    longest = min(LONGEST_DELAY_SECONDS, base_seconds * 2 ** min(tries - 1, 20))
+    longest: int = min(LONGEST_DELAY_SECONDS, base_seconds * 2 ** min(tries - 1, 20))
     return max(1, round(longest * (0.5 + jitter / 2)))
 
 
@@ -288,9 +284,7 @@ def _queued(
     )
 
 
-def _unknown(
-    communication: Communication, error: str, cause: str, now: datetime
-) -> Communication:
+def _unknown(communication: Communication, error: str, cause: str, now: datetime) -> Communication:
     return communication.changed(
         _entry("reply_lost", now, attempt=communication.attempts, error=error),
         state="UNKNOWN",

@@ -34,9 +34,9 @@ class SendMessage(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True, strict=True)
 
-    primaryId: str = Field(min_length=1, max_length=128)
+    primary_id: str = Field(alias="primaryId", min_length=1, max_length=128)
     operation: Literal["send.email", "send.sms", "send.communications"]
-    createdBy: str = Field(min_length=1, max_length=256)
+    created_by: str = Field(alias="createdBy", min_length=1, max_length=256)
     created: Annotated[datetime, Field(strict=False), AfterValidator(_aware)]
 
 

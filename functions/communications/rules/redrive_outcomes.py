@@ -4,7 +4,7 @@ Nothing here names a recipient: a report goes out by e-mail.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NotRequired, TypedDict
 
 from communications.rules.communication import Communication

@@ -1,6 +1,6 @@
 """Message templates: `templates/<name>.<channel>.txt`, with `$field` where a field's value goes.
 
-An e-mail's first line is its subject. Every field that a template names must be given, and no other.
+An e-mail's first line is its subject. All fields that a template names must be given, and no more.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,9 @@ def names() -> frozenset[str]:
 @cache
 def _text(name: str, channel: Channel) -> str:
     if name not in names():
-        raise TemplateInvalid(f"there is no template {name!r}; there are {', '.join(sorted(names()))}")
+        raise TemplateInvalid(
+            f"there is no template {name!r}; there are {', '.join(sorted(names()))}"
+        )
     path = FOLDER / f"{name}.{channel}.txt"
     if not path.is_file():
         raise TemplateInvalid(f"template {name} has no text for {channel}")
