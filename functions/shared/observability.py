@@ -31,7 +31,7 @@ def step[Event, Result](handler: Handler[Event, Result]) -> Handler[Event, Resul
     @wraps(handler)
     def observed(event: Event, context: LambdaContext) -> Result:
         logger.set_correlation_id(context.aws_request_id)
-        logger.append_keys(**_business_ids(event))
+        logger.append_keys(**business_ids(event))
         try:
             result = handler(event, context)
             metrics.add_metric(name="StepSucceeded", unit=MetricUnit.Count, value=1)
@@ -51,10 +51,11 @@ def step[Event, Result](handler: Handler[Event, Result]) -> Handler[Event, Resul
     return measured
 
 
-def _business_ids(event: object) -> dict[str, str]:
+def business_ids(event: object) -> dict[str, str]:
+    """What of an event, or of a route's parameters, each log line shall carry."""
     if not isinstance(event, dict):
         return {}
-    return {name: str(event[name]) for name in _BUSINESS_IDS if name in event}
+    return {name: str(event[name]) for name in _BUSINESS_IDS if event.get(name) is not None}
 
 
 def batch_item[**Given](handle: Callable[Given, None]) -> Callable[Given, None]:
@@ -77,4 +78,4 @@ def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> N
     metrics.add_metric(name=name, unit=unit, value=value)
 
 
-__all__ = ["batch_item", "count", "logger", "step"]
+__all__ = ["batch_item", "business_ids", "count", "logger", "step"]
