@@ -1,8 +1,9 @@
 """Which AWS actions a function can reach, read from its source.
 
-From `handler` on, every function of the project that is named is followed into its module; what is
-called on a client of `shared.clients` is an AWS call, and each call needs actions. A class that is
-named counts with all its methods. That is coarse, and errs on the side of too many.
+From `handler` on, and from every function that a decorator such as `@api.get(...)` registers, each
+function of the project that is named is followed into its module; what is called on a client of
+`shared.clients` is an AWS call, and each call needs actions. A class that is named counts with all
+its methods. That is coarse, and errs on the side of too many.
 """
 
 import ast
@@ -53,7 +54,7 @@ def actions_of(module_name: str) -> set[str]:
     """The actions that the Lambda function in a module needs."""
     needed: set[str] = set()
     seen: set[tuple[str, str]] = set()
-    waiting = [(module_name, "handler"), (module_name, "")]
+    waiting = [(module_name, name) for name in ("handler", "", *_registered(module_name))]
     while waiting:
         place = waiting.pop()
         if place in seen:
@@ -94,6 +95,18 @@ def reachable_modules(name: str) -> set[str]:
             found.add(current)
             waiting += {source for source, _ in load(current).imported.values()}
     return found
+
+
+def _registered(module_name: str) -> list[str]:
+    """Functions that nobody names: a decorator that is called on an object takes them."""
+    return [
+        name
+        for name, node in load(module_name).definitions.items()
+        if any(
+            isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute)
+            for decorator in getattr(node, "decorator_list", [])
+        )
+    ]
 
 
 def _node(module_name: str, definition: str) -> ast.AST | None:
