@@ -50,7 +50,7 @@ Progress = Callable[[str], None]
 def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, str]:
     """Build what changed, deploy it, and return the stack's outputs."""
     parameters = PARAMETERS | own_address(endpoint)
-    overrides = [f"{name}={value}" for name, value in parameters.items()]
+    overrides = [f'{name}="{value}"' for name, value in parameters.items()]
     with _build_folder(progress):
         progress("building the functions (sam build) ...")
         _sam(["build", "--parameter-overrides", *overrides], endpoint, progress)
