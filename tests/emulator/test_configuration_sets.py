@@ -201,3 +201,16 @@ def test_a_second_destination_of_a_set_fails_and_says_why(emulator, stacks):
     events = emulator.client("cloudformation").describe_stack_events(StackName="greedy")
     reasons = [event.get("ResourceStatusReason", "") for event in events["StackEvents"]]
     assert "the emulator keeps one event destination a configuration set" in reasons
+
+
+def test_a_taken_name_fails_and_stays_with_who_has_it(emulator, stacks):
+    template = {"Resources": {"Set": deepcopy(TEMPLATE["Resources"]["Set"])}}
+    template["Resources"]["Set"]["Properties"]["Name"] = "taken"
+    ses = emulator.client("ses")
+    ses.create_configuration_set(ConfigurationSet={"Name": "taken"})
+
+    with pytest.raises(WaiterError):
+        stacks.create("late", template)
+    stacks.delete("late")
+
+    assert ses.describe_configuration_set(ConfigurationSetName="taken")

@@ -34,9 +34,14 @@ class ConfigurationSetProvider(ResourceProvider[Properties]):
         """Create the set, under a generated name where the template has none."""
         model = request.desired_state
         model["Name"] = model.get("Name") or _generated_name(request)
-        request.aws_client_factory.ses.create_configuration_set(
-            ConfigurationSet={"Name": model["Name"]}
-        )
+        ses = request.aws_client_factory.ses
+        try:
+            ses.create_configuration_set(ConfigurationSet={"Name": model["Name"]})
+        except ses.exceptions.ConfigurationSetAlreadyExistsException as error:
+            # Without the name, or the stack's deletion would take somebody else's set along.
+            return ProgressEvent(
+                OperationStatus.FAILED, resource_model={"Name": ""}, message=str(error)
+            )
         return _success(model)
 
     def update(self, request: ResourceRequest[Properties]) -> ProgressEvent[Properties]:
@@ -44,10 +49,11 @@ class ConfigurationSetProvider(ResourceProvider[Properties]):
         return _success(request.desired_state | {"Name": request.previous_state["Name"]})
 
     def delete(self, request: ResourceRequest[Properties]) -> ProgressEvent[Properties]:
-        """Delete the set unless somebody else has."""
+        """Delete the set unless it is gone, or it never came into being."""
         ses = request.aws_client_factory.ses
         try:
-            ses.delete_configuration_set(ConfigurationSetName=request.desired_state["Name"])
+            if name := request.desired_state["Name"]:
+                ses.delete_configuration_set(ConfigurationSetName=name)
         except ses.exceptions.ConfigurationSetDoesNotExistException:
             request.logger.debug("the configuration set is gone already")
         return _success({})
