@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 import pytest
@@ -36,6 +36,12 @@ def key_of(algorithm: str, name: str = "any") -> Any:
         return ed25519.Ed25519PrivateKey.generate()
     curves = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
     return ec.generate_private_key(curves[algorithm]())
+
+
+class FromNow(NamedTuple):
+    """A time in a claim, by its distance from the moment at which the token is made."""
+
+    seconds: int
 
 
 class Issuer:
@@ -80,7 +86,11 @@ class Issuer:
             "iat": now,
             "exp": now + 300,
         } | claims
-        payload = {name: value for name, value in given.items() if name not in without}
+        payload = {
+            name: now + value.seconds if isinstance(value, FromNow) else value
+            for name, value in given.items()
+            if name not in without
+        }
         headers = {"kid": key_id} if key_id else None
         key = key_of(algorithm, key_id or "none") if signed_by is None else signed_by
         return jwt.encode(payload, key, algorithm=algorithm, headers=headers)

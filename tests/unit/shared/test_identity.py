@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from types import SimpleNamespace
 
 import jwt
@@ -12,9 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit import http_stub
-from tests.unit.tokens import ISSUER, SETTINGS, Issuer, fresh, key_of
-
-NOW = int(time.time())
+from tests.unit.tokens import ISSUER, SETTINGS, FromNow, Issuer, fresh, key_of
 
 
 @pytest.fixture
@@ -117,7 +114,7 @@ def test_takes_a_token_for_any_of_its_audiences(identity, issuer, claims):
 
 @pytest.mark.parametrize(
     "claims",
-    [{"exp": NOW - 20}, {"nbf": NOW + 20}, {"iat": NOW + 20}],
+    [{"exp": FromNow(-20)}, {"nbf": FromNow(20)}, {"iat": FromNow(20)}],
     ids=str,
 )
 def test_forgives_clocks_that_differ_a_little(identity, issuer, claims):
@@ -130,9 +127,9 @@ def test_forgives_clocks_that_differ_a_little(identity, issuer, claims):
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [
-        ({"exp": NOW - 60}, "the token has expired"),
-        ({"nbf": NOW + 300}, "the token is not valid yet"),
-        ({"iat": NOW + 300}, "the token is not valid yet"),
+        ({"exp": FromNow(-60)}, "the token has expired"),
+        ({"nbf": FromNow(300)}, "the token is not valid yet"),
+        ({"iat": FromNow(300)}, "the token is not valid yet"),
         ({"iss": ISSUER + "/"}, "the token is of another issuer"),
         ({"iss": "https://evil.example"}, "the token is of another issuer"),
         ({"aud": "somebody-else"}, "the token is for another audience"),
@@ -238,7 +235,7 @@ def test_no_header_does_worse_than_to_be_refused(identity, issuer, headers):
 
 
 def test_says_nothing_of_what_a_token_holds(identity, issuer):
-    token = issuer.token(sub="Peter Miller", exp=NOW - 60)
+    token = issuer.token(sub="Peter Miller", exp=FromNow(-60))
 
     with pytest.raises(identity.Unauthenticated) as raised:
         identity.authenticate(bearer(token))
