@@ -114,8 +114,9 @@ def page_of(
     equal: Mapping[str, str],
     limit: int,
     start: Attributes | None = None,
+    oldest_first: bool = False,
 ) -> tuple[list[dict[str, Any]], Attributes | None]:
-    """One page of the failed or unknown, the latest first, and the key where the next one begins.
+    """One page of the failed or unknown, and the key where the next one begins.
 
     `equal` names columns and the values they must have. What a filter leaves out costs reading all
     the same, so a page may be read in several turns until it is full.
@@ -128,7 +129,7 @@ def page_of(
         "ExpressionAttributeValues": to_attributes(
             values | {f":{name}": value for name, value in equal.items()}
         ),
-        "ScanIndexForward": False,
+        "ScanIndexForward": oldest_first,
     }
     if equal:
         arguments["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in equal)
@@ -144,27 +145,36 @@ def page_of(
             return found, start
 
 
-def every(state: State, *, most: int, equal: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """All of the failed or unknown that have these values, up to a number, the latest first."""
+def every(state: State, equal: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """All of the failed or unknown that have these values, the oldest first, page by page."""
     start: Attributes | None = None
-    while most > 0:
+    while True:
         page, start = page_of(
             state,
             created_from="0",
             created_to="9",
             equal=equal,
-            limit=min(most, 500),
+            limit=500,
             start=start,
+            oldest_first=True,
         )
         yield from page
-        most -= len(page)
         if start is None:
             return
 
 
 def get_many(communication_ids: Sequence[str]) -> list[Communication]:
-    """Communications by their ids, those that there are."""
-    return [found for one in communication_ids if (found := get(one))]
+    """Communications by their ids, a hundred at most; those that there are, in any order."""
+    if not communication_ids:
+        return []
+    keys = [{"communication_id": {"S": one}} for one in communication_ids]
+    with transient_failures():
+        reply = dynamodb().batch_get_item(
+            RequestItems={COMMUNICATIONS_TABLE_NAME: {"Keys": keys, "ConsistentRead": True}}
+        )
+    if reply["UnprocessedKeys"]:
+        raise TransientError("UnprocessedKeys", "the table did not give all that was asked for")
+    return [from_values(to_values(item)) for item in reply["Responses"][COMMUNICATIONS_TABLE_NAME]]
 
 
 def _item(communication: Communication) -> Attributes:

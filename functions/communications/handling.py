@@ -39,19 +39,21 @@ def retry(
 
 
 def redrive(communication_id: str, by: str, version: int | None, run_id: str) -> Communication:
-    """Send a failed one again for a run. Asked once more by the same run, it is queued once more,
-    for the first time may have ended in between.
+    """Send a failed one again for a run, once: asked again by the same run, whose first answer may
+    have been lost, it is at most queued once more.
     """
     current = known(communication_id)
-    if current.redrive_run == run_id and current.state == "QUEUED" and current.tries == 0:
-        return queued(current, by)
-    if current.redrives >= MOST_REDRIVES:
-        raise Problem(
-            409, "redrive-limit", f"It was redriven {current.redrives} times; no more than that."
-        )
-    return queued(
-        changed(communication_id, version, lambda found: redriven(found, run_id, by, now())), by
-    )
+    if current.redrive_run == run_id:
+        return queued(current, by) if current.state == "QUEUED" else current
+
+    def rule(found: Communication) -> Communication:
+        if found.redrives >= MOST_REDRIVES:
+            raise Problem(
+                409, "redrive-limit", f"It was redriven {found.redrives} times; no more than that."
+            )
+        return redriven(found, run_id, by, now())
+
+    return queued(changed(communication_id, version, rule), by)
 
 
 def discard(communication_id: str, by: str, version: int | None, reason: str) -> Communication:

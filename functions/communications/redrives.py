@@ -4,49 +4,41 @@ number, so that starting twice starts once.
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from itertools import batched
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import batched, islice
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from communications.communications_table import every
 from communications.redrives_table import Batch, Target, as_batch, create_batch, get_batches
-from communications.rules.clusters import belongs
+from communications.rules.clusters import NO_TEMPLATE, belongs
 from shared.clients import error_code, stepfunctions, transient_failures
 
 MOST_REDRIVES = int(os.environ["MOST_REDRIVES"])
 MOST_BATCHES = int(os.environ["MOST_BATCHES"])
 BATCH_SIZE = 20
 
-REDRIVEN_BY_ITSELF = ("transient", "throttled")
-"""Classes of failures that another try can heal without anybody having mended anything."""
+HEALED_BY_ITSELF: tuple[dict[str, str], ...] = (
+    {"error_class": "transient"},
+    {"error_class": "throttled"},
+)
+"""Failures that another try can heal without anybody having mended anything."""
 
 
-def targets_of(selection: Mapping[str, str]) -> list[Target]:
-    """What a run redrives: the failed that have the selection's values and may be redriven, the
-    oldest first. With no selection those that another try can heal.
+def targets_of(selection: Mapping[str, str]) -> Iterator[Target]:
+    """What a run redrives, the oldest first: the failed that have the selection's values and were
+    not redriven too often. With no selection, those that another try can heal.
     """
-    equal = {
-        name: value
-        for name, value in selection.items()
-        if not (name == "template" and value == "-")
-    }
-    found = [
-        failure
-        for failure in every("FAILED", most=MOST_BATCHES * BATCH_SIZE * 5, equal=equal)
-        if int(failure["redrives"]) < MOST_REDRIVES
-        and (belongs(failure, selection) if selection else is_healed_by_itself(failure))
-    ]
-    found.sort(key=lambda failure: str(failure["created_at"]))
-    return [
-        {"communication_id": str(one["communication_id"]), "version": int(one["version"])}
-        for one in found[: MOST_BATCHES * BATCH_SIZE]
-    ]
-
-
-def is_healed_by_itself(failure: Mapping[str, Any]) -> bool:
-    return failure["error_class"] in REDRIVEN_BY_ITSELF
+    selections = [selection] if selection else HEALED_BY_ITSELF
+    for one in selections:
+        stored = {name: value for name, value in one.items() if value != NO_TEMPLATE}
+        for failure in every("FAILED", equal=stored):
+            if belongs(failure, one) and int(failure["redrives"]) < MOST_REDRIVES:
+                yield {
+                    "communication_id": str(failure["communication_id"]),
+                    "version": int(failure["version"]),
+                }
 
 
 def batches_of(
@@ -61,10 +53,12 @@ def batches_of(
     if own:
         return own
     seen = {one["communication_id"] for _, batch in stored for one in batch["communications"]}
-    targets = [one for one in targets_of(selection) if one["communication_id"] not in seen]
+    new = (one for one in targets_of(selection) if one["communication_id"] not in seen)
+    most = MOST_BATCHES * BATCH_SIZE
+    targets = islice(new, most if size is None else min(size, most))
     made: list[Batch] = [
         {"run_id": run_id, "batch": len(stored) + number, "communications": list(some)}
-        for number, some in enumerate(batched(targets[:size], BATCH_SIZE, strict=False), 1)
+        for number, some in enumerate(batched(targets, BATCH_SIZE, strict=False), 1)
     ]
     for batch in made:
         create_batch(batch, stage)

@@ -17,8 +17,8 @@ from communications.rules.send_outcomes import (
 )
 from shared.times import format_time
 
-LEASE = timedelta(seconds=60)
-"""A worker ends, one way or the other, sooner than that after it has claimed."""
+LEASE = timedelta(seconds=90)
+"""Longer than the worker's timeout: whoever claimed longer ago than that has ended for sure."""
 
 QUEUE_PATIENCE = timedelta(minutes=15)
 """A queued message should have been received by then; with each time it was not, twice as long."""
