@@ -457,9 +457,9 @@ OPERATIONS = st.one_of(
     ),
     EVENTS.map(
         lambda event: (
-            lambda found, at: with_event(found, event, at)
-            if event.attempt <= found.attempts
-            else None
+            lambda found, at: (
+                with_event(found, event, at) if event.attempt <= found.attempts else None
+            )
         )
     ),
 )
