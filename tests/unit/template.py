@@ -4,6 +4,7 @@ Only what the template uses of CloudFormation is understood; anything else is an
 that a test never runs against a guess.
 """
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -22,17 +23,30 @@ _PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
     "AWS::StackName": STACK,
+    "AWS::URLSuffix": "amazonaws.com",
 }
+_GIVEN = {
+    "SenderEmail": "service@aftercall.example",
+    "TokenIssuer": "https://issuer.example/pool",
+    "TokenJwksUrl": "https://issuer.example/pool/jwks.json",
+    "TokenUrl": "https://issuer.example/oauth2/token",
+}
+"""Parameters that have no default, as somebody who deploys may set them."""
 _ARNS = {
     "AWS::DynamoDB::Table": "arn:aws:dynamodb:{region}:{account}:table/{name}",
     "AWS::Events::EventBus": "arn:aws:events:{region}:{account}:event-bus/{name}",
     "AWS::S3::Bucket": "arn:aws:s3:::{name}",
     "AWS::SNS::Topic": "arn:aws:sns:{region}:{account}:{name}",
+    "AWS::SecretsManager::Secret": "arn:aws:secretsmanager:{region}:{account}:secret:{name}",
     "AWS::SQS::Queue": "arn:aws:sqs:{region}:{account}:{name}",
     "AWS::Serverless::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
     "AWS::Serverless::StateMachine": "arn:aws:states:{region}:{account}:stateMachine:{name}",
 }
-_REF_IS_ARN = {"AWS::Serverless::StateMachine", "AWS::SNS::Topic"}
+_REF_IS_ARN = {
+    "AWS::SNS::Topic",
+    "AWS::SecretsManager::Secret",
+    "AWS::Serverless::StateMachine",
+}
 
 
 @cache
@@ -61,12 +75,13 @@ _Loader.add_multi_constructor("!", _short_tag)
 
 
 class Template:
-    """The template with the defaults of its parameters."""
+    """The template with the defaults of its parameters, and `_GIVEN` where there is none."""
 
     def __init__(self, text: str) -> None:
         self._document = yaml.load(text, _Loader)
         self.resources: dict[str, dict[str, Any]] = self._document["Resources"]
         self.parameters: dict[str, dict[str, Any]] = self._document["Parameters"]
+        self._conditions: dict[str, Any] = self._document.get("Conditions", {})
         self.function_globals: dict[str, Any] = self._document["Globals"]["Function"]
 
     def of_type(self, type_name: str) -> dict[str, dict[str, Any]]:
@@ -93,7 +108,7 @@ class Template:
         return {name: str(self.resolve(value)) for name, value in variables.items()}
 
     def resolve(self, value: Any) -> Any:
-        """A value without Ref, GetAtt and Sub."""
+        """A value without Ref, GetAtt, Sub and If."""
         if isinstance(value, list):
             return [self.resolve(item) for item in value]
         if not isinstance(value, dict):
@@ -104,10 +119,22 @@ class Template:
             return self.attribute(*value["Fn::GetAtt"])
         if set(value) == {"Fn::Sub"}:
             return re.sub(r"\$\{([^}]+)\}", lambda match: self._sub(match[1]), value["Fn::Sub"])
+        if set(value) == {"Fn::If"}:
+            condition, then, otherwise = value["Fn::If"]
+            return self.resolve(then if self._holds(self._conditions[condition]) else otherwise)
         unknown = [name for name in value if name.startswith("Fn::")]
         if unknown:
             raise NotImplementedError(f"tests/unit/template.py does not know {unknown}")
         return {name: self.resolve(item) for name, item in value.items()}
+
+    def _holds(self, condition: dict[str, Any]) -> bool:
+        [(function, operands)] = condition.items()
+        if function == "Fn::Not":
+            return not self._holds(*operands)
+        if function == "Fn::Equals":
+            one, other = map(self.resolve, operands)
+            return bool(one == other)
+        raise NotImplementedError(f"tests/unit/template.py does not know {function}")
 
     def _sub(self, expression: str) -> str:
         logical_id, _, attribute = expression.partition(".")
@@ -126,7 +153,8 @@ class Template:
         if name in _PSEUDO:
             return _PSEUDO[name]
         if name in self.parameters:
-            return self.parameters[name]["Default"]
+            parameter = self.parameters[name]
+            return parameter["Default"] if "Default" in parameter else _GIVEN[name]
         type_name = self.resources[name]["Type"]
         if type_name == "AWS::SQS::Queue":
             return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self.name(name)}"
@@ -140,7 +168,9 @@ class Template:
         return {"Arn": self.arn, "Name": self.name, "QueueName": self.name}[attribute](logical_id)
 
     def create_resources(self) -> None:
-        """Make the declared tables, buckets, queues, buses, topics and state machines."""
+        """Make what is declared of tables, buckets, queues, buses, topics, state machines,
+        secrets and configuration sets.
+        """
         self._create_tables()
         self._create_buckets()
         for logical_id in self.of_type("AWS::SQS::Queue"):
@@ -154,6 +184,16 @@ class Template:
                 name=self.name(logical_id),
                 definition='{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}',
                 roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
+            )
+
+        for logical_id in self.of_type("AWS::SES::ConfigurationSet"):
+            client("ses").create_configuration_set(ConfigurationSet={"Name": self.name(logical_id)})
+        for logical_id, properties in self.of_type("AWS::SecretsManager::Secret").items():
+            generated = properties["GenerateSecretString"]
+            secret = json.loads(generated["SecretStringTemplate"])
+            secret[generated["GenerateStringKey"]] = "any-secret"
+            client("secretsmanager").create_secret(
+                Name=self.name(logical_id), SecretString=json.dumps(secret)
             )
 
     def _create_tables(self) -> None:

@@ -55,7 +55,7 @@ def values_of(cluster_id: str) -> dict[str, str]:
     try:
         padded = cluster_id + "=" * (-len(cluster_id) % 4)
         values = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-    except (binascii.Error, UnicodeError, ValueError) as error:
+    except (binascii.Error, RecursionError, ValueError) as error:
         raise ValueError("there is no such cluster") from error
     if (
         not isinstance(values, list)

@@ -76,14 +76,13 @@ def with_event(
         detail=event.bounce_sub_type or event.reason,
     )
     told = communication.changed(entry)
-    verdict = verdict_on(told, event.attempt)
-    if verdict == "sent":
-        return _confirmed(told, event)
-    return _came_back(told, event, verdict, now) if verdict else told
+    if event.attempt == told.attempts or told.provider_message_id is None:
+        told = told.model_copy(update={"provider_message_id": event.message_id})
+    return _judged(told, event.attempt)
 
 
 def verdict_on(communication: Communication, attempt: int) -> Verdict | None:
-    """What all events of one attempt prove together."""
+    """What the worker's reply and all events of one attempt prove together."""
     told = {entry.event for entry in communication.history if entry.attempt == attempt}
     if "rejected" in told:
         return "rejected"
@@ -93,26 +92,51 @@ def verdict_on(communication: Communication, attempt: int) -> Verdict | None:
         return "sent"
     if "bounced_for_now" in told:
         return "bounced_for_now"
-    return "sent" if "accepted" in told else None
+    return "sent" if told & {"accepted", "sent"} else None
 
 
 def _knows(communication: Communication, happening: Happening, attempt: int) -> bool:
     return any(e.event == happening and e.attempt == attempt for e in communication.history)
 
 
-def _confirmed(communication: Communication, event: EmailEvent) -> Communication:
-    """It reached the provider or the recipient: whoever means to send it again need not.
+def _judged(communication: Communication, attempt: int) -> Communication:
+    """The state that follows from everything told so far, an attempt's event just now.
 
     A send under way is left to its worker, and what a person gave up stays so.
     """
-    sending_again = communication.state == "SENDING" and communication.attempts != event.attempt
-    if sending_again or communication.state == "DISCARDED":
+    latest = verdict_on(communication, communication.attempts)
+    if communication.state == "DISCARDED":
         return communication
+    if _arrived(communication):
+        under_way = communication.state == "SENDING" and latest is None
+        return communication if under_way else _confirmed(communication)
+    if latest is not None:
+        return _came_back(communication, communication.attempts, latest)
+    verdict = verdict_on(communication, attempt)
+    if verdict is not None and communication.state == "SENT" and not _resolved(communication):
+        return _came_back(communication, attempt, verdict)
+    return communication
+
+
+def _arrived(communication: Communication) -> bool:
+    attempts = {entry.attempt for entry in communication.history if entry.attempt is not None}
+    return any(verdict_on(communication, attempt) == "sent" for attempt in attempts)
+
+
+def _resolved(communication: Communication) -> bool:
+    """Whether a person said what became of the latest attempt."""
+    return any(
+        entry.event == "resolved" and entry.attempt == communication.attempts
+        for entry in communication.history
+    )
+
+
+def _confirmed(communication: Communication) -> Communication:
+    """It reached the provider or the recipient: whoever means to send it again need not."""
     return communication.model_copy(
         update={
             "state": "SENT",
             "sent": 1,
-            "provider_message_id": event.message_id,
             "error_class": None,
             "error": None,
             "cause": None,
@@ -121,13 +145,11 @@ def _confirmed(communication: Communication, event: EmailEvent) -> Communication
     )
 
 
-def _came_back(
-    communication: Communication, event: EmailEvent, verdict: Verdict, now: datetime
-) -> Communication:
-    """It did not arrive. That matters only of the latest attempt, and of none since given up."""
-    latest = communication.attempts == event.attempt
-    if not latest or communication.state not in ("SENDING", "SENT", "UNKNOWN", "FAILED"):
+def _came_back(communication: Communication, attempt: int, verdict: Verdict) -> Communication:
+    """It did not arrive. What is to be sent again anyway goes on."""
+    if communication.state not in ("SENDING", "SENT", "UNKNOWN", "FAILED"):
         return communication
+    told = next(e for e in communication.history if (e.attempt, e.event) == (attempt, verdict))
     passing = verdict == "bounced_for_now"
     return communication.model_copy(
         update={
@@ -139,9 +161,8 @@ def _came_back(
                 "bounced_for_now": "BouncedForNow",
                 "rejected": "Rejected",
             }[verdict],
-            "cause": f"The provider told of it afterwards: {event.event_type} "
-            f"{event.bounce_type or ''} {event.bounce_sub_type or event.reason or ''}".strip(),
-            "failed_at": format_time(now),
+            "cause": f"The provider told of it afterwards: {told.detail or verdict}",
+            "failed_at": told.at,
         }
     )
 

@@ -142,7 +142,10 @@ def retried(
         raise NotPossible(_cannot(communication, "retried", "a failed one"))
     if recipient and recipient != communication.recipient:
         entry = _entry("recipient_changed", now, by=by, detail=communication.recipient)
-        communication = communication.changed(entry, recipient=recipient)
+        history = (*communication.history, entry)
+        communication = communication.model_copy(
+            update={"recipient": recipient, "history": history}
+        )
     return _queued(
         communication, _entry("retried", now, by=by), now, dead_letters_left=0, redrive_run=None
     )

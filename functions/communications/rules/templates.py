@@ -17,7 +17,7 @@ LONGEST_SMS = 1600
 
 
 class TemplateInvalid(Exception):
-    """A template is not there, or its fields are not those given."""
+    """A template is not there, or its fields are not those given; quotes nothing that was given."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def names() -> frozenset[str]:
 def _text(name: str, channel: Channel) -> str:
     if name not in names():
         raise TemplateInvalid(
-            f"there is no template {name!r}; there are {', '.join(sorted(names()))}"
+            f"there is no template of this name; there are {', '.join(sorted(names()))}"
         )
     path = FOLDER / f"{name}.{channel}.txt"
     if not path.is_file():
@@ -48,21 +48,28 @@ def _text(name: str, channel: Channel) -> str:
 def check_fields(name: str, channel: Channel, fields: dict[str, str]) -> None:
     """Raise TemplateInvalid unless the fields are just those that the template names."""
     wanted = set(Template(_text(name, channel)).get_identifiers())
-    missing, unknown = sorted(wanted - set(fields)), sorted(set(fields) - wanted)
+    missing = sorted(wanted - set(fields))
     if missing:
         raise TemplateInvalid(f"template {name} needs the fields {', '.join(missing)}")
-    if unknown:
-        raise TemplateInvalid(f"template {name} has no fields {', '.join(unknown)}")
+    if set(fields) > wanted:
+        raise TemplateInvalid(f"template {name} has no fields but {', '.join(sorted(wanted))}")
 
 
 def text_of(communication: Communication) -> Text:
     """The text to be sent."""
     if communication.template is None:
-        return Text(communication.subject or "", communication.body or "")
+        return Text(_one_line(communication.subject or ""), communication.body or "")
     template, fields = communication.template, communication.fields
     check_fields(template, communication.channel, fields)
-    text = Template(_text(template, communication.channel)).substitute(fields)
-    if communication.channel == "sms":
-        return Text("", text.strip())
-    subject, _, body = text.partition("\n")
-    return Text(" ".join(subject.removeprefix(SUBJECT).split()), body.strip())
+    text = _text(template, communication.channel)
+    subject, body = "", text
+    if communication.channel == "email":
+        subject, _, body = text.removeprefix(SUBJECT).partition("\n")
+    return Text(
+        _one_line(Template(subject).substitute(fields)), Template(body).substitute(fields).strip()
+    )
+
+
+def _one_line(subject: str) -> str:
+    """A newline would end the header; what came after it would be another."""
+    return " ".join(subject.split())
