@@ -4,7 +4,9 @@ Every route names the roles that may use it; shared.rest verifies the caller bef
 """
 
 import hashlib
+import re
 import uuid
+from datetime import datetime
 from itertools import islice
 from os import environ
 from typing import Annotated, Any
@@ -15,13 +17,11 @@ from pydantic import AwareDatetime
 
 from communications.api_models import (
     Accepted,
-    Channel,
     Clusters,
     ClusterView,
     CommunicationId,
     CommunicationView,
     DiscardRequest,
-    ErrorClass,
     FailedView,
     RedriveRequest,
     RedriveSummary,
@@ -46,8 +46,9 @@ from communications.redrives_table import (
     report_of_batches,
 )
 from communications.rules.clusters import clusters_of, values_of
-from communications.rules.communication import Communication
+from communications.rules.communication import Channel, Communication, ErrorClass
 from communications.suppressions_table import page_of_suppressions, release, suppress
+from shared.customers import Id
 from shared.events import Detail, RedriveRequested, publish
 from shared.identity import Role
 from shared.observability import step
@@ -120,8 +121,8 @@ def retry_communication(communication_id: CommunicationId, request: RetryRequest
     by, version = api.caller.subject, api.if_match()
     if request.run_id is None:
         return accepted(retry(communication_id, by, version, request.recipient))
-    if request.recipient is not None:
-        raise Problem(422, "invalid-request", "A redrive changes no address.")
+    if request.recipient is not None or "service" not in api.caller.roles:
+        raise Problem(403, "forbidden", "Only the system itself redrives, and changes no address.")
     return accepted(redrive(communication_id, by, version, request.run_id))
 
 
@@ -156,7 +157,7 @@ def list_failed(
     state: Annotated[str, Query(pattern="^(FAILED|UNKNOWN)$")] = "FAILED",
     channel: Annotated[Channel | None, Query()] = None,
     error_class: Annotated[ErrorClass | None, Query()] = None,
-    customer_id: Annotated[str | None, Query(max_length=64)] = None,
+    customer_id: Annotated[Id | None, Query()] = None,
     template: Annotated[str | None, Query(max_length=64)] = None,
     created_from: Annotated[AwareDatetime | None, Query()] = None,
     created_to: Annotated[AwareDatetime | None, Query()] = None,
@@ -164,8 +165,7 @@ def list_failed(
     cursor: Cursor = None,
 ) -> Page[FailedView]:
     """The latest first. `UNKNOWN` lists those whose reply was lost."""
-    first = format_time(created_from) if created_from else "0"
-    last = format_time(created_to) if created_to else "9"
+    first, last = period(created_from, created_to)
     filters = {
         "channel": channel,
         "error_class": error_class,
@@ -187,6 +187,17 @@ def list_failed(
     return api.page([FailedView.model_validate(one) for one in found], position)
 
 
+def period(first: datetime | None, last: datetime | None) -> tuple[str, str]:
+    """The bounds as the index has times; where there are none, text around all of them."""
+    try:
+        bounds = format_time(first) if first else "0", format_time(last) if last else "9"
+    except (OverflowError, ValueError) as error:
+        raise Problem(422, "invalid-request", "A time is out of all bounds.") from error
+    if bounds[0] > bounds[1]:
+        raise Problem(422, "invalid-request", "created_from is later than created_to.")
+    return bounds
+
+
 def start_of(cursor: str | None, state: str, first: str, last: str) -> dict[str, Any] | None:
     """Where a page begins in the index, which takes no place outside of what is asked for."""
     if cursor is None:
@@ -199,7 +210,7 @@ def start_of(cursor: str | None, state: str, first: str, last: str) -> dict[str,
 
 @api.get("/communications/failed/clusters", roles=HANDLE, summary="Group failures by cause")
 def list_clusters() -> Clusters:
-    failures = list(islice(every("FAILED", equal={}), MOST_COUNTED))
+    failures = list(islice(every("FAILED", equal={}, latest_first=True), MOST_COUNTED))
     clusters = [
         ClusterView(
             cluster_id=cluster.cluster_id,
@@ -234,7 +245,7 @@ def request_redrive(request: RedriveRequest) -> RedriveSummary:
         "state": "REQUESTED",
     }
     if not create_run(run_id, run):
-        run = get_run(run_id) or run
+        run = same_run(run_id, run)
     publish(
         EVENT_BUS_NAME,
         "communications",
@@ -248,6 +259,14 @@ def request_redrive(request: RedriveRequest) -> RedriveSummary:
     )
     api.set_header("Location", f"redrives/{run_id}")
     return RedriveSummary.model_validate({"run_id": run_id, **run})
+
+
+def same_run(run_id: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """The run that the key led to before, if it is what is asked for now."""
+    found = get_run(run_id)
+    if found is None or any(found[name] != asked[name] for name in ("selection", "canary")):
+        raise Problem(409, "idempotency-key-taken", "This key was used for another redrive.")
+    return found
 
 
 def selection_of(request: RedriveRequest) -> dict[str, str]:
@@ -299,11 +318,11 @@ def read_redrive(run_id: RunId) -> RedriveView:
 
 @api.get("/communications/suppressions", roles=HANDLE, summary="List suppressed recipients")
 def list_suppressions(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Page[SuppressionView]:
-    start = decode_cursor(cursor, {"address"})["address"] if cursor else None
-    if start == "":
+    start = decode_cursor(cursor, {"address_id"})["address_id"] if cursor else None
+    if start is not None and not re.fullmatch("[0-9a-f]{64}", start):
         raise Problem(400, "invalid-cursor", "The cursor is of another list.")
     found, following = page_of_suppressions(limit, start)
-    position = {"address": following} if following else None
+    position = {"address_id": following} if following else None
     return api.page([SuppressionView.model_validate(one) for one in found], position)
 
 
@@ -324,7 +343,9 @@ def add_suppression(request: SuppressionRequest) -> SuppressionView:
     status=204,
 )
 def release_suppression(request: ReleaseRequest) -> None:
-    """The address goes in the body: what is in a URL ends up in logs."""
+    """The address goes in the body: what is in a URL ends up in logs. Amazon SES keeps a list of
+    its own, of what bounced or complained; there the address has to be removed as well.
+    """
     if not release(request.address):
         raise Problem(404, "unknown-suppression", "This address is not suppressed.")
 

@@ -6,16 +6,41 @@ The texts of messages are shown only to who reads one communication, not in list
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
-from communications.rules.communication import Communication, Entry
+from communications.redrives_table import RunState
+from communications.rules.communication import (
+    Channel,
+    Communication,
+    Entry,
+    ErrorClass,
+    SuppressionReason,
+)
+from shared.customers import EMail, Phone
 
 type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 type Recipient = Annotated[str, StringConstraints(min_length=3, max_length=254)]
 type RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 type CommunicationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,64}$")]
-type Channel = Literal["email", "sms"]
-type ErrorClass = Literal["transient", "throttled", "permanent", "unknown"]
+
+
+_EITHER: TypeAdapter[str] = TypeAdapter(EMail | Phone)
+
+
+def _address(text: str) -> str:
+    """An e-mail address or a phone number, as communications have them."""
+    try:
+        return _EITHER.validate_python(text)
+    except ValidationError as error:
+        raise ValueError("must be an e-mail address or a phone number like +12025550101") from error
 
 
 class Request(BaseModel):
@@ -40,13 +65,16 @@ class ResolveRequest(Request):
     evidence: Text
 
 
+type Address = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_address)]
+
+
 class SuppressionRequest(Request):
-    address: Recipient
-    reason: Literal["bounce", "complaint", "unsubscribe"] = "unsubscribe"
+    address: Address
+    reason: SuppressionReason = "unsubscribe"
 
 
 class ReleaseRequest(Request):
-    address: Recipient
+    address: Address
 
 
 class RedriveRequest(Request):
@@ -144,7 +172,7 @@ class Clusters(BaseModel):
 
 class SuppressionView(BaseModel):
     address: str
-    reason: Literal["bounce", "complaint", "unsubscribe"]
+    reason: SuppressionReason
     by: str
     at: str
 
@@ -153,7 +181,7 @@ class RedriveView(BaseModel):
     """A run: who started it, when, on what, and what came of it so far."""
 
     run_id: str
-    state: Literal["REQUESTED", "RUNNING", "FINISHED", "STOPPED", "FAILED"]
+    state: RunState
     started_at: str
     started_by: str
     canary: bool
@@ -169,10 +197,11 @@ class RedriveSummary(BaseModel):
     """A run as lists show it."""
 
     run_id: str
-    state: str
+    state: RunState
     started_at: str
     started_by: str
     canary: bool
+    communications: int | None = None
 
 
 def communication_view(communication: Communication) -> CommunicationView:
@@ -190,14 +219,9 @@ def redrive_view(
     run: Mapping[str, Any], batches: list[dict[str, Any]], report: Mapping[str, Any]
 ) -> RedriveView:
     """The run as its item and its batches tell it together."""
-    state = run["state"]
-    if state == "RUNNING" and batches and not run["canary"]:
-        states = {batch["state"] for batch in batches}
-        if "RUNNING" not in states:
-            state = "FAILED" if "FAILED" in states else "FINISHED"
     return RedriveView(
         run_id=run["run_id"],
-        state=state,
+        state=run["state"],
         started_at=run["started_at"],
         started_by=run["started_by"],
         canary=run["canary"],

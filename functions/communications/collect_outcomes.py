@@ -10,7 +10,7 @@ from typing import TypedDict
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from communications.communications_table import get_many
-from communications.redrives_table import update_batch
+from communications.redrives_table import end_run_of_ended_batches, update_batch
 from communications.rules.redrive_outcomes import (
     Retry,
     is_healed,
@@ -42,12 +42,13 @@ class Output(TypedDict):
 @step
 def handler(event: Input, context: LambdaContext) -> Output:
     run_id, batch = event["run_id"], event["batch"]
-    queued = [r["communication_id"] for r in event["retries"] if r["result"] == "queued"]
-    report = report_of(event["retries"], get_many(queued), run_id)
+    ids = [retry["communication_id"] for retry in event["retries"]]
+    report = report_of(event["retries"], get_many(ids), run_id)
     patience = timedelta(seconds=event["patience_seconds"])
     settled = is_settled(report) or now() > parse_time(event["started_at"]) + patience
     if settled:
         update_batch(run_id, batch, state="FINISHED", finished_at=format_time(now()), report=report)
+        end_run_of_ended_batches(run_id)
         count("CommunicationHealed", report["counts"].get("sent", 0))
         logger.info("redrive batch ended", run_id=run_id, batch=batch, counts=report["counts"])
     sent = report["counts"].get("sent", 0)
@@ -55,5 +56,5 @@ def handler(event: Input, context: LambdaContext) -> Output:
         "settled": settled,
         "healed": is_healed(report),
         "subject": f"Redrive: {sent} of {report['total']} communications sent",
-        "text": text_of(report, run_id, batch),
+        "text": text_of(report, f"Redrive {run_id}, batch {batch}"),
     }

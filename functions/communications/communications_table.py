@@ -6,6 +6,7 @@ not in it.
 """
 
 import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from communications.rules.communication import Communication, State, from_values
 from shared.clients import dynamodb, error_code, transient_failures
 from shared.errors import TransientError
 from shared.items import to_attributes, to_values
-from shared.times import parse_time
+from shared.times import now
 
 COMMUNICATIONS_TABLE_NAME = os.environ["COMMUNICATIONS_TABLE_NAME"]
 INDEX = "by_state"
@@ -24,6 +25,9 @@ RETENTION = timedelta(days=400)
 """How long what is sent or given up is kept; DynamoDB deletes it some time after that."""
 
 _DONE = ("SENT", "DISCARDED")
+_INDEX_KEY = ("communication_id", "open_state", "open_at")
+_READ_AT_ONCE = 500
+_MOST_READS_OF_A_PAGE = 10
 _MOST_CONFLICTS = 10
 
 type Attributes = dict[str, Any]
@@ -31,18 +35,7 @@ type Attributes = dict[str, Any]
 
 def create(communication: Communication) -> bool:
     """Store a new communication; False when there is one with its id."""
-    try:
-        with transient_failures():
-            dynamodb().put_item(
-                TableName=COMMUNICATIONS_TABLE_NAME,
-                Item=_item(communication),
-                ConditionExpression="attribute_not_exists(communication_id)",
-            )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    return _put(communication, ConditionExpression="attribute_not_exists(communication_id)")
 
 
 def get(communication_id: str) -> Communication | None:
@@ -76,20 +69,12 @@ def change(
 
 def replace(before: Communication, after: Communication) -> bool:
     """Store a communication over the version that was read; False where that is gone."""
-    try:
-        with transient_failures():
-            dynamodb().put_item(
-                TableName=COMMUNICATIONS_TABLE_NAME,
-                Item=_item(after),
-                ConditionExpression="#version = :version",
-                ExpressionAttributeNames={"#version": "version"},
-                ExpressionAttributeValues={":version": {"N": str(before.version)}},
-            )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    return _put(
+        after,
+        ConditionExpression="#version = :version",
+        ExpressionAttributeNames={"#version": "version"},
+        ExpressionAttributeValues={":version": {"N": str(before.version)}},
+    )
 
 
 def overdue(state: State, until: str, limit: int) -> list[str]:
@@ -114,14 +99,42 @@ def page_of(
     equal: Mapping[str, str],
     limit: int,
     start: Attributes | None = None,
-    oldest_first: bool = False,
 ) -> tuple[list[dict[str, Any]], Attributes | None]:
-    """One page of the failed or unknown, and the key where the next one begins.
+    """One page of the failed or unknown, the latest first, and the key where the next one begins.
 
-    `equal` names columns and the values they must have. What a filter leaves out costs reading all
-    the same, so a page may be read in several turns until it is full.
+    `equal` names columns and the values they must have. What they leave out costs reading all the
+    same, so a page may be shorter than its limit, or empty, with more to come.
     """
-    values = {":state": state, ":from": created_from, ":to": created_to}
+    found: list[dict[str, Any]] = []
+    pages = _pages(state, (created_from, created_to), equal, start=start, latest_first=True)
+    for number, (items, following) in enumerate(pages, 1):
+        found += items
+        if len(found) > limit:
+            last = to_attributes(found[limit - 1])
+            return found[:limit], {name: last[name] for name in _INDEX_KEY}
+        if len(found) == limit or number == _MOST_READS_OF_A_PAGE:
+            return found, following
+    return found, None
+
+
+def every(
+    state: State, equal: Mapping[str, str], *, latest_first: bool = False
+) -> Iterator[dict[str, Any]]:
+    """All of the failed or unknown that have these values."""
+    for items, _ in _pages(state, ("0", "9"), equal, latest_first=latest_first):
+        yield from items
+
+
+def _pages(
+    state: State,
+    created: tuple[str, str],
+    equal: Mapping[str, str],
+    *,
+    start: Attributes | None = None,
+    latest_first: bool,
+) -> Iterator[tuple[list[dict[str, Any]], Attributes | None]]:
+    """What the index gives, read by read, each with the key where the next one begins."""
+    values = {":state": state, ":from": created[0], ":to": created[1]}
     arguments: dict[str, Any] = {
         "TableName": COMMUNICATIONS_TABLE_NAME,
         "IndexName": INDEX,
@@ -129,36 +142,18 @@ def page_of(
         "ExpressionAttributeValues": to_attributes(
             values | {f":{name}": value for name, value in equal.items()}
         ),
-        "ScanIndexForward": oldest_first,
+        "ScanIndexForward": not latest_first,
+        "Limit": _READ_AT_ONCE,
     }
     if equal:
         arguments["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in equal)
         arguments["ExpressionAttributeNames"] = {f"#{name}": name for name in equal}
-    found: list[dict[str, Any]] = []
     while True:
         begin: Any = {"ExclusiveStartKey": start} if start else {}
         with transient_failures():
-            reply = dynamodb().query(**arguments, Limit=limit - len(found), **begin)
-        found += [to_values(item) for item in reply["Items"]]
+            reply = dynamodb().query(**arguments, **begin)
         start = reply.get("LastEvaluatedKey")
-        if start is None or len(found) >= limit:
-            return found, start
-
-
-def every(state: State, equal: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """All of the failed or unknown that have these values, the oldest first, page by page."""
-    start: Attributes | None = None
-    while True:
-        page, start = page_of(
-            state,
-            created_from="0",
-            created_to="9",
-            equal=equal,
-            limit=500,
-            start=start,
-            oldest_first=True,
-        )
-        yield from page
+        yield [to_values(item) for item in reply["Items"]], start
         if start is None:
             return
 
@@ -177,12 +172,35 @@ def get_many(communication_ids: Sequence[str]) -> list[Communication]:
     return [from_values(to_values(item)) for item in reply["Responses"][COMMUNICATIONS_TABLE_NAME]]
 
 
-def _item(communication: Communication) -> Attributes:
+def _put(communication: Communication, **condition: Any) -> bool:
+    """Store a communication if the condition holds; tell whether it is stored.
+
+    A write whose reply is lost is repeated by the client, and then meets what it wrote itself: by
+    `write_id` that is told from somebody else's.
+    """
+    write_id = uuid.uuid4().hex
+    try:
+        with transient_failures():
+            dynamodb().put_item(
+                TableName=COMMUNICATIONS_TABLE_NAME,
+                Item=_item(communication, write_id),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **condition,
+            )
+    except ClientError as error:
+        if error_code(error) != "ConditionalCheckFailedException":
+            raise
+        found: Any = error.response.get("Item", {})
+        return bool(found.get("write_id", {}).get("S") == write_id)
+    return True
+
+
+def _item(communication: Communication, write_id: str) -> Attributes:
     values = communication.model_dump(mode="json", exclude_none=True)
     values["destination"] = communication.destination
+    values["write_id"] = write_id
     if communication.state in _DONE:
-        kept_until = parse_time(communication.created_at) + RETENTION
-        values["expires_at"] = int(kept_until.timestamp())
+        values["expires_at"] = int((now() + RETENTION).timestamp())
     else:
         waits = communication.state not in ("FAILED", "UNKNOWN")
         values["open_state"] = communication.state

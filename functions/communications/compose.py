@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from communications.communications_table import create, get
 from communications.outbox import enqueue
 from communications.rules.communication import Channel, Communication, Entry
+from communications.rules.lifecycle import QUEUE_PATIENCE
 from communications.rules.templates import LONGEST_SMS, TemplateInvalid, check_fields, text_of
 from shared.customers import EMail, Id, Phone, get_customer
 from shared.observability import count, logger
@@ -19,12 +19,12 @@ from shared.times import format_time, now
 CUSTOMERS_TABLE_NAME = os.environ["CUSTOMERS_TABLE_NAME"]
 DEAD_LETTERS = int(os.environ["DEAD_LETTERS"])
 
-_QUEUE_PATIENCE = timedelta(minutes=15)
 _ADDRESSES: dict[Channel, TypeAdapter[str]] = {
     "email": TypeAdapter(EMail),
     "sms": TypeAdapter(Phone),
 }
 
+type FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,63}$")]
 type FieldValue = Annotated[str, StringConstraints(max_length=500)]
 
 
@@ -45,7 +45,7 @@ class Draft(BaseModel):
 
     channel: Literal["email", "sms"]
     template: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")] | None = None
-    fields: dict[str, FieldValue] = Field(default={}, max_length=50)
+    fields: dict[FieldName, FieldValue] = Field(default={}, max_length=50)
     subject: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     body: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] | None = None
     recipient: Annotated[str, StringConstraints(min_length=3, max_length=254)] | None = None
@@ -59,18 +59,25 @@ def compose(draft: Draft, communication_id: str, created_by: str) -> Communicati
 
     Raises CommunicationInvalid, and IdTaken where the id belongs to something else.
     """
+    communication = get(communication_id) or stored(draft, communication_id, created_by)
+    if communication.request_digest != digest_of(draft):
+        raise IdTaken("This key was used before, for another communication.")
+    if communication.state == "QUEUED" and communication.attempts == 0:
+        enqueue(communication, created_by)
+    return communication
+
+
+def stored(draft: Draft, communication_id: str, created_by: str) -> Communication:
+    """The new record, or the one that somebody has stored meanwhile."""
     communication = communication_of(draft, communication_id, created_by)
     if create(communication):
         count("CommunicationComposed")
         logger.info("communication composed", communication_id=communication_id)
-    else:
-        stored = get(communication_id)
-        if stored is None or stored.request_digest != communication.request_digest:
-            raise IdTaken("This key was used before, for another communication.")
-        communication = stored
-    if communication.state == "QUEUED" and communication.attempts == 0:
-        enqueue(communication, created_by)
-    return communication
+        return communication
+    found = get(communication_id)
+    if found is None:
+        raise LookupError("the communication was deleted meanwhile")
+    return found
 
 
 def communication_of(draft: Draft, communication_id: str, created_by: str) -> Communication:
@@ -93,7 +100,7 @@ def communication_of(draft: Draft, communication_id: str, created_by: str) -> Co
         created_at=at,
         state="QUEUED",
         not_before=at,
-        due_at=format_time(moment + _QUEUE_PATIENCE),
+        due_at=format_time(moment + QUEUE_PATIENCE),
         dead_letters_left=DEAD_LETTERS,
         history=(Entry(at=at, by=created_by, event="composed"),),
     )

@@ -22,7 +22,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from communications.communications_table import change, get, replace
 from communications.dead_letters import put_aside
 from communications.outbox import enqueue
-from communications.providers import send
+from communications.providers import obstacle_to, send
 from communications.rules.communication import Communication
 from communications.rules.lifecycle import Limits, abandoned, after_send, claimed, read
 from communications.rules.queue_messages import (
@@ -31,6 +31,7 @@ from communications.rules.queue_messages import (
     check_channel,
     parse_message,
 )
+from communications.rules.send_outcomes import Accepted, Outcome
 from shared.errors import TransientError
 from shared.observability import batch_item, count, logger, step
 from shared.times import now
@@ -39,9 +40,8 @@ LIMITS = Limits(
     tries=int(os.environ["SEND_TRIES"]),
     base_seconds=int(os.environ["RETRY_BASE_SECONDS"]),
     dead_letter_seconds=int(os.environ["DEAD_LETTER_SECONDS"]),
-    dead_letters=int(os.environ["DEAD_LETTERS"]),
 )
-SLOWEST_SEND_MILLISECONDS = 20_000
+SLOWEST_SEND_MILLISECONDS = 25_000
 """Nothing is claimed with less time left: its claim would outlive this function."""
 
 _processor = BatchProcessor(event_type=EventType.SQS)
@@ -70,10 +70,11 @@ def handle(record: SQSRecord, context: LambdaContext) -> None:
             if replace(communication, abandoned(communication, moment)):
                 tell(communication, "WorkerLost")
         case "claim":
+            obstacle = obstacle_to(communication)
             check_time_left(context)
-            claim = claimed(communication, record.message_id, moment)
+            claim = claimed(communication, record.message_id, now())
             if replace(communication, claim):
-                attempt(claim, message.created_by)
+                conclude(claim, obstacle or send(claim), message.created_by)
         case "taken" | "settled":
             count("DuplicateMessage")
 
@@ -88,9 +89,14 @@ def understood(body: str) -> tuple[SendMessage, Communication]:
     return message, communication
 
 
-def attempt(claim: Communication, created_by: str) -> None:
-    """Send it, record what came of that, and queue it again where it is to be tried again."""
-    outcome = send(claim)
+def conclude(claim: Communication, outcome: Outcome, created_by: str) -> None:
+    """Record what came of a send, and queue it again where it is to be tried again."""
+    if isinstance(outcome, Accepted):  # Here first: should the record fail, it is all there is.
+        logger.info(
+            "provider accepted",
+            communication_id=claim.communication_id,
+            provider_message_id=outcome.provider_message_id,
+        )
     jitter = random.random()  # noqa: S311 - spreads load, hides nothing
     after = change(
         claim.communication_id,

@@ -24,6 +24,8 @@ from communications.suppressions_table import suppress
 from shared.observability import batch_item, count, logger, step
 from shared.times import format_time, now
 
+SES_TRIES_THE_TOPIC = "Successfully validated SNS topic"
+
 _processor = BatchProcessor(event_type=EventType.SQS)
 
 
@@ -39,26 +41,29 @@ def handle(record: SQSRecord) -> None:
     except ValidationError:
         put_aside(record.body, "the event is not as Amazon SES documents it")
         return
-    if event is None or event.happening is None:
+    except ValueError:
+        put_aside(record.body, "the message is not JSON")
         return
-    if event.suppresses:
-        for address in event.recipients:
-            suppress(address, event.suppresses, "provider", format_time(now()))
-    record_event(event)
+    if event is not None:
+        record_event(event)
 
 
 def content_of(body: str) -> Any:
-    """The JSON that SES published; SES also publishes a plain sentence, as a test."""
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
+    """The JSON that SES published; None for the plain sentence with which it tries a topic."""
+    return None if body.startswith(SES_TRIES_THE_TOPIC) else json.loads(body)
 
 
 def record_event(event: EmailEvent) -> None:
-    if get(event.communication_id) is None:
+    """Change the record, and before that the suppression list; an event that the record knows
+    changes neither, for a person may have taken the address off the list since.
+    """
+    communication = get(event.communication_id)
+    if communication is None:
         logger.warning("event of an unknown communication", event_type=event.event_type)
         return
+    if event.suppresses and with_event(communication, event, now()):
+        for address in event.recipients:
+            suppress(address, event.suppresses, "provider", format_time(now()))
     after = change(event.communication_id, lambda current: with_event(current, event, now()))
     if after:
         count(f"Email{event.event_type.replace(' ', '')}")

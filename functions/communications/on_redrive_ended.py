@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import AliasPath, BaseModel, Field
 
-from communications.redrives_table import update_batch, update_run
+from communications.redrives_table import end_run_of_ended_batches, update_batch, update_run
 from shared.clients import sns, stepfunctions, transient_failures
 from shared.observability import count, logger, step
 from shared.times import format_time, now
@@ -40,8 +40,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         execution = stepfunctions().describe_execution(executionArn=ended.execution_arn)
     given: ExecutionInput = json.loads(execution["input"])
     run_id, batch = given["run_id"], given.get("batch")
-    if ended.status != "FAILED":  # Which the machine has recorded itself, with the state.
-        record(run_id, batch, ended.status)
+    record(run_id, batch, ended.status)
     where = "" if batch is None else f", batch {batch},"
     with transient_failures():
         sns().publish(
@@ -55,8 +54,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def record(run_id: str, batch: int | None, status: str) -> None:
-    error = {"TIMED_OUT": "States.Timeout"}.get(status, status)
+    """Write it down unless the machine has, which knows the state and the cause."""
+    values = {
+        "state": "FAILED",
+        "error": "States.Timeout" if status == "TIMED_OUT" else status,
+        "finished_at": format_time(now()),
+    }
     if batch is None:
-        update_run(run_id, state="FAILED", error=error, finished_at=format_time(now()))
+        update_run(run_id, **values)
     else:
-        update_batch(run_id, batch, state="FAILED", error=error, finished_at=format_time(now()))
+        update_batch(run_id, batch, **values)
+        end_run_of_ended_batches(run_id)

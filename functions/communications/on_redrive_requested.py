@@ -10,8 +10,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from communications.redrives import batches_of, start_batches, start_once
-from communications.redrives_table import get_run, update_run
+from communications.redrives import begin
+from communications.redrives_table import get_run
 from shared.events import Detail, RedriveRequested
 from shared.observability import count, logger, step
 
@@ -32,22 +32,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     if run is None or run["state"] not in ("REQUESTED", "RUNNING"):
         logger.warning("redrive not started", run_id=run_id, known=run is not None)
         return
-    if run["canary"]:
-        start_once(CANARY_STATE_MACHINE_ARN, run_id, {"run_id": run_id})
-        update_run(run_id, state="RUNNING")
-    else:
-        start_at_once(run_id, run["selection"])
+    begin(STATE_MACHINE_ARN, CANARY_STATE_MACHINE_ARN, run)
     count("RedriveStarted")
     logger.info("redrive started", run_id=run_id, canary=run["canary"])
-
-
-def start_at_once(run_id: str, selection: dict[str, str]) -> None:
-    """Start all batches together; a run that finds nothing has finished."""
-    batches = batches_of(run_id, 1, selection)
-    start_batches(STATE_MACHINE_ARN, batches)
-    update_run(
-        run_id,
-        state="RUNNING" if batches else "FINISHED",
-        communications=sum(len(batch["communications"]) for batch in batches),
-        batches=len(batches),
-    )

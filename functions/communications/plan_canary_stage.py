@@ -4,9 +4,9 @@ from typing import TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from communications.redrives import batches_of
+from communications.redrives import batches_of, targets_of
 from communications.redrives_table import Batch, get_run
-from communications.rules.canary import STAGES
+from communications.rules.canary import size_of
 from shared.errors import RedriveUnknown
 from shared.observability import step
 
@@ -30,7 +30,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
     run = get_run(run_id)
     if run is None:
         raise RedriveUnknown("There is no run with this id.")
-    batches = batches_of(run_id, stage, run["selection"], STAGES[stage - 1])
+    batches = batches_of(run_id, stage, targets_of(run["selection"]), size_of(stage))
     return {
         "stage": stage,
         "communications": sum(len(batch["communications"]) for batch in batches),

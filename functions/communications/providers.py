@@ -11,8 +11,11 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
-    HTTPClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    ProxyConnectionError,
 )
 
 from communications.rules.communication import Communication
@@ -27,21 +30,50 @@ from communications.rules.send_outcomes import (
 )
 from communications.rules.templates import TemplateInvalid, Text, text_of
 from communications.suppressions_table import get_suppression
-from shared.clients import error_code, ses, sms
+from shared.clients import error_code, ses, sms, transient_failures
+from shared.errors import TransientError
 
 SENDER_EMAIL = os.environ["SENDER_EMAIL"]
 CONFIGURATION_SET_NAME = os.environ["CONFIGURATION_SET_NAME"]
 
+_NEVER_ASKED = (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ProxyConnectionError,
+)
+"""Failures that come before the first byte of a request."""
 
-def send(communication: Communication) -> Outcome:
-    """Send a claimed communication, unless its recipient is suppressed or its text is broken."""
-    suppression = get_suppression(communication.recipient)
-    if suppression:
-        return Failed("Suppressed", f"The recipient is suppressed since a {suppression['reason']}.")
+
+def obstacle_to(communication: Communication) -> Outcome | None:
+    """Why a communication is not to be sent: its recipient wants nothing more, its text is broken,
+    or none of this can be found out just now. None where nothing is in the way.
+    """
     try:
-        text = text_of(communication)
+        suppression = get_suppression(communication.recipient)
+        if suppression:
+            reason = suppression["reason"]
+            return Failed("Suppressed", f"The recipient is suppressed for this reason: {reason}.")
+        if communication.channel == "sms" and has_opted_out(communication.recipient):
+            return Failed("OptedOut", "The recipient has answered STOP to an SMS.")
+        text_of(communication)
     except TemplateInvalid as error:
         return Failed("TemplateInvalid", str(error))
+    except TransientError as error:
+        return TryAgain(error.code, "The recipient could not be looked up.")
+    return None
+
+
+def has_opted_out(phone: str) -> bool:
+    with transient_failures():
+        return sms().check_if_phone_number_is_opted_out(phoneNumber=phone)["isOptedOut"]
+
+
+def send(communication: Communication) -> Outcome:
+    """Hand a claimed communication to its provider."""
+    text = text_of(communication)
     try:
         if communication.channel == "email":
             return send_email(communication, text)
@@ -50,9 +82,9 @@ def send(communication: Communication) -> Outcome:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
         message = error.response.get("Error", {}).get("Message", "")
         return refusal(error_code(error), status, message)
-    except (EndpointConnectionError, ConnectTimeoutError) as error:
-        return TryAgain(type(error).__name__, "There was no connection to the provider.")
-    except (HTTPClientError, BotoCoreError) as error:
+    except _NEVER_ASKED as error:
+        return TryAgain(type(error).__name__, "The provider was not reached.")
+    except BotoCoreError as error:
         return ReplyLost(type(error).__name__, "The connection ended before the reply.")
 
 
@@ -75,9 +107,7 @@ def send_email(communication: Communication, text: Text) -> Outcome:
 
 
 def send_sms(phone: str, text: Text) -> Outcome:
-    """Hand an SMS to SNS, unless its recipient has answered STOP to one."""
-    if sms().check_if_phone_number_is_opted_out(phoneNumber=phone)["isOptedOut"]:
-        return Failed("OptedOut", "The recipient has answered STOP to an SMS.")
+    """Hand an SMS to SNS."""
     reply = sms().publish(
         PhoneNumber=phone,
         Message=text.body,

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from communications.redrives_table import update_batch, update_run
+from communications.redrives_table import end_run_of_ended_batches, update_batch, update_run
 from shared.failures import Failure, plain_cause, root_failure
 from shared.observability import logger, step
 from shared.times import format_time, now
@@ -37,5 +37,6 @@ def handler(event: Input, context: LambdaContext) -> Output:
         update_run(event["run_id"], state="FAILED", **values)
     else:
         update_batch(event["run_id"], event["batch"], state="FAILED", **values)
+        end_run_of_ended_batches(event["run_id"])
     logger.error("redrive failed", run_id=event["run_id"], error=real["Error"])
     return output

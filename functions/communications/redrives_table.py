@@ -10,8 +10,9 @@ from typing import Any, Literal, TypedDict
 
 from botocore.exceptions import ClientError
 
-from communications.rules.redrive_outcomes import Report, added
+from communications.rules.redrive_outcomes import Report, added, text_of
 from shared.clients import dynamodb, error_code, transient_failures
+from shared.errors import TransientError
 from shared.items import to_attributes, to_values
 
 REDRIVES_TABLE_NAME = os.environ["REDRIVES_TABLE_NAME"]
@@ -49,26 +50,63 @@ def get_run(run_id: str) -> dict[str, Any] | None:
     return to_values(item) if item else None
 
 
-def update_run(run_id: str, **values: Any) -> None:
-    _update(run_id, "run", values)
+def update_run(run_id: str, **values: Any) -> bool:
+    """Change a run that has not ended; False where it has."""
+    return _update(run_id, "run", values)
 
 
-def create_batch(batch: Batch, stage: int) -> bool:
-    """Store a batch before its execution is started; False when it was stored before."""
-    return _create(
+def create_batches(batches: Sequence[Batch], stage: int) -> bool:
+    """Store all batches of a stage, or none: False where somebody has stored some of them before.
+
+    There are a hundred at most, as many as a transaction takes.
+    """
+    puts: list[Any] = [
         {
-            "run_id": batch["run_id"],
-            "item": _batch_item(batch["batch"]),
-            "batch": batch["batch"],
-            "stage": stage,
-            "state": "RUNNING",
-            "communications": batch["communications"],
+            "Put": {
+                "TableName": REDRIVES_TABLE_NAME,
+                "Item": to_attributes(
+                    {
+                        **batch,
+                        "item": _batch_item(batch["batch"]),
+                        "stage": stage,
+                        "state": "RUNNING",
+                    }
+                ),
+                "ConditionExpression": "attribute_not_exists(run_id)",
+            }
         }
+        for batch in batches
+    ]
+    try:
+        with transient_failures():
+            dynamodb().transact_write_items(TransactItems=puts)
+    except ClientError as error:
+        if error_code(error) != "TransactionCanceledException":
+            raise
+        reasons = {reason.get("Code") for reason in error.response["CancellationReasons"]}
+        if "ConditionalCheckFailed" in reasons:
+            return False
+        raise TransientError("TransactionCanceled", ", ".join(map(str, reasons))) from error
+    return True
+
+
+def update_batch(run_id: str, batch: int, **values: Any) -> bool:
+    """Change a batch that has not ended; False where it has."""
+    return _update(run_id, _batch_item(batch), values)
+
+
+def end_run_of_ended_batches(run_id: str) -> None:
+    """End a run whose last batch has ended; a canary is ended by its own machine."""
+    run, batches = get_run(run_id), get_batches(run_id)
+    states = {str(batch["state"]) for batch in batches}
+    if run is None or run["canary"] or "RUNNING" in states:
+        return
+    report = report_of_batches(batches)
+    update_run(
+        run_id,
+        state="FAILED" if "FAILED" in states else "FINISHED",
+        outcome=text_of(report, f"Redrive {run_id}"),
     )
-
-
-def update_batch(run_id: str, batch: int, **values: Any) -> None:
-    _update(run_id, _batch_item(batch), values)
 
 
 def get_batches(run_id: str) -> list[dict[str, Any]]:
@@ -128,6 +166,7 @@ def _plain_report(report: Mapping[str, Any]) -> Report:
         "total": int(report["total"]),
         "counts": {name: int(number) for name, number in report["counts"].items()},
         "causes": {name: int(number) for name, number in report["causes"].items()},
+        "unconfirmed": int(report["unconfirmed"]),
     }
 
 
@@ -154,14 +193,22 @@ def _create(values: Mapping[str, Any]) -> bool:
     return True
 
 
-def _update(run_id: str, item: str, values: Mapping[str, Any]) -> None:
-    with transient_failures():
-        dynamodb().update_item(
-            TableName=REDRIVES_TABLE_NAME,
-            Key=_key(run_id, item),
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
-            ExpressionAttributeNames={f"#{name}": name for name in values},
-            ExpressionAttributeValues=to_attributes(
-                {f":{name}": value for name, value in values.items()}
-            ),
-        )
+def _update(run_id: str, item: str, values: Mapping[str, Any]) -> bool:
+    names = {f"#{name}": name for name in values} | {"#state": "state"}
+    attributes = {f":{name}": value for name, value in values.items()}
+    attributes |= {":requested": "REQUESTED", ":running": "RUNNING"}
+    try:
+        with transient_failures():
+            dynamodb().update_item(
+                TableName=REDRIVES_TABLE_NAME,
+                Key=_key(run_id, item),
+                ConditionExpression="#state IN (:requested, :running)",
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=to_attributes(attributes),
+            )
+    except ClientError as error:
+        if error_code(error) == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True

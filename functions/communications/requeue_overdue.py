@@ -5,11 +5,14 @@ whatever was lost on the way, because a function ended between its write and its
 from typing import TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
 from communications.communications_table import change, overdue
 from communications.outbox import enqueue
 from communications.rules.communication import State
 from communications.rules.lifecycle import queued_again
+from shared.errors import TransientError
 from shared.observability import count, logger, step
 from shared.times import format_time, now
 
@@ -26,11 +29,25 @@ class Output(TypedDict):
 @step
 def handler(event: object, context: LambdaContext) -> Output:
     ids = [found for state in WAITING for found in overdue(state, format_time(now()), MOST_AT_ONCE)]
-    queued = sum(requeue(communication_id) for communication_id in ids)
+    queued = sum(requeue_or_log(communication_id) for communication_id in ids)
     if ids:
         count("CommunicationOverdue", len(ids))
         logger.info("overdue communications", overdue=len(ids), queued=queued)
     return {"overdue": len(ids), "queued": queued}
+
+
+def requeue_or_log(communication_id: str) -> bool:
+    """One that cannot be handled must not keep the others waiting; it is met again next time."""
+    try:
+        return requeue(communication_id)
+    except (ClientError, LookupError, TransientError, ValidationError) as error:
+        count("CommunicationStuck")
+        logger.error(
+            "overdue communication not handled",
+            communication_id=communication_id,
+            error=type(error).__name__,
+        )
+        return False
 
 
 def requeue(communication_id: str) -> bool:

@@ -77,6 +77,7 @@ def get_customer(table_name: str, customer_id: str) -> Customer | None:
         reply = dynamodb().get_item(
             TableName=table_name,
             Key={"customer_id": {"S": customer_id}, "item": {"S": CUSTOMER_ITEM}},
+            ConsistentRead=True,
         )
     item = reply.get("Item")
     return Customer.model_validate(to_values(item)) if item else None

@@ -1,7 +1,8 @@
 """The events by which domains talk, and nothing else passes between them.
 
 Each goes to the application's bus with source `aftercall.<domain>` and a detail of this shape;
-consumers are idempotent by `event_id`. An event carries ids and pointers, never a customer's words.
+consumers are idempotent by `event_id`. An event carries ids and pointers, never a customer's words;
+only `CommunicationRequested` has the few values that its template's text needs.
 """
 
 import json

@@ -41,6 +41,9 @@ STALE_KEYS_LIFETIME_SECONDS = 3600
 SECONDS_BETWEEN_FETCHES = 10
 """Whatever tokens come, the issuer is not asked for its keys more often than that."""
 
+LONGEST_SUBJECT = 255
+"""As OpenID Connect has it."""
+
 _SCOPE_PREFIX = "aftercall/"
 _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 _LONGEST_TOKEN = 8192
@@ -91,8 +94,8 @@ def authenticate(headers: Mapping[str, str]) -> Caller:
         raise Unauthenticated(_reason(error)) from None
     except (OverflowError, RecursionError, TypeError, ValueError):
         raise Unauthenticated("the token is malformed") from None
-    if not claims["sub"]:
-        raise Unauthenticated("the token has no subject")
+    if not 0 < len(claims["sub"]) <= LONGEST_SUBJECT:
+        raise Unauthenticated("the token's subject is empty or too long")
     if not _audiences_of(claims) & AUDIENCES:
         raise Unauthenticated("the token is for another audience")
     return Caller(subject=claims["sub"], roles=_roles_of(claims))

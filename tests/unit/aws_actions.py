@@ -27,11 +27,6 @@ _ACTIONS = {
         "s3:PutObjectTagging",
     },
     ("s3", "head_object"): {"s3:GetObject"},
-    ("dynamodb", "transact_write_items"): {
-        "dynamodb:DeleteItem",
-        "dynamodb:PutItem",
-        "dynamodb:UpdateItem",
-    },
 }
 _VERSIONED = {
     "s3:GetObject": "s3:GetObjectVersion",
@@ -135,7 +130,15 @@ def _aws_calls(node: ast.AST) -> set[str]:
             client = part.func.value
             if isinstance(client, ast.Call) and isinstance(client.func, ast.Name):
                 actions |= _actions(client.func.id, part.func.attr, part)
+                if part.func.attr == "transact_write_items":
+                    actions |= _written(node)
     return actions
+
+
+def _written(node: ast.AST) -> set[str]:
+    """What a transaction does, by the keys of its items beside the call."""
+    words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
+    return {f"dynamodb:{word}Item" for word in ("Delete", "Put", "Update") if word in words}
 
 
 def _actions(client: str, method: str, call: ast.Call) -> set[str]:
@@ -145,6 +148,8 @@ def _actions(client: str, method: str, call: ast.Call) -> set[str]:
         [operation] = call.args
         assert isinstance(operation, ast.Constant)
         method = str(operation.value)
+    if method == "transact_write_items":
+        return set()  # Its permissions are those of the operations in it.
     service = _SERVICES.get(client, client)
     pascal = "".join(word.title() for word in method.split("_"))
     found = _ACTIONS.get((client, method), {f"{service}:{pascal}"})

@@ -60,7 +60,7 @@ def values_of(cluster_id: str) -> dict[str, str]:
     if (
         not isinstance(values, list)
         or len(values) != len(COLUMNS)
-        or not all(isinstance(value, str) for value in values)
+        or not all(isinstance(value, str) and value.isprintable() for value in values)
     ):
         raise ValueError("there is no such cluster")
     return dict(zip(COLUMNS, values, strict=True))

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 type Channel = Literal["email", "sms"]
 type State = Literal["QUEUED", "SENDING", "SENT", "DEAD_LETTER", "FAILED", "UNKNOWN", "DISCARDED"]
 type ErrorClass = Literal["transient", "throttled", "permanent", "unknown"]
+type SuppressionReason = Literal["bounce", "complaint", "unsubscribe"]
 type Happening = Literal[
     "composed",
     "sent",
@@ -62,8 +63,9 @@ class Communication(BaseModel):
     """The record. Times are as shared.times writes them; `version` grows with every change.
 
     It has either a template with its fields, or a body (and a subject, for e-mail). `attempts`
-    counts all sends and numbers them; `tries` those that count against the limit since it was last
-    queued anew, and `throttles` those in a row that the provider had no room for.
+    counts all sends and numbers them; those up to `recipient_since` went to another address.
+    `tries` are those that count against the limit since it was last queued anew, `throttles` those
+    in a row that the provider had no room for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -93,6 +95,7 @@ class Communication(BaseModel):
     dead_letters_left: int = 0
     redrives: int = 0
     redrive_run: str | None = None
+    recipient_since: int = 0
     claimed_by: str | None = None
     provider_message_id: str | None = None
     error_class: ErrorClass | None = None

@@ -24,7 +24,6 @@ _HAPPENINGS: dict[str, Happening] = {
     "DeliveryDelay": "delayed",
     "Complaint": "complained",
     "Reject": "rejected",
-    "Rendering Failure": "rejected",
 }
 
 
@@ -44,6 +43,12 @@ class EmailEvent(BaseModel):
     bounce_sub_type: str | None = Field(
         default=None, validation_alias=AliasPath("bounce", "bounceSubType")
     )
+    complaint_sub_type: str | None = Field(
+        default=None, validation_alias=AliasPath("complaint", "complaintSubType")
+    )
+    feedback: str | None = Field(
+        default=None, validation_alias=AliasPath("complaint", "complaintFeedbackType")
+    )
     reason: str | None = Field(default=None, validation_alias=AliasPath("reject", "reason"))
 
     @property
@@ -51,6 +56,8 @@ class EmailEvent(BaseModel):
         """What it says; None for what changes nothing, an opened message or a click."""
         if self.event_type == "Bounce":
             return "bounced" if self.bounce_type == "Permanent" else "bounced_for_now"
+        if self.complaint_sub_type == "OnAccountSuppressionList":
+            return "rejected"  # SES had a complaint before, and did not try.
         return _HAPPENINGS.get(self.event_type)
 
     @property
@@ -58,7 +65,8 @@ class EmailEvent(BaseModel):
         """Why the recipient shall get nothing more."""
         if self.happening == "bounced":
             return "bounce"
-        return "complaint" if self.happening == "complained" else None
+        welcome = self.feedback == "not-spam"
+        return "complaint" if self.event_type == "Complaint" and not welcome else None
 
 
 def with_event(
@@ -73,7 +81,7 @@ def with_event(
         by="provider",
         event=happening,
         attempt=event.attempt,
-        detail=event.bounce_sub_type or event.reason,
+        detail=event.bounce_sub_type or event.complaint_sub_type or event.reason,
     )
     told = communication.changed(entry)
     if event.attempt == told.attempts or told.provider_message_id is None:
@@ -102,12 +110,15 @@ def _knows(communication: Communication, happening: Happening, attempt: int) -> 
 def _judged(communication: Communication, attempt: int) -> Communication:
     """The state that follows from everything told so far, an attempt's event just now.
 
-    A send under way is left to its worker, and what a person gave up stays so.
+    A send under way is left to its worker, and what a person gave up stays so. What went to an
+    address that was corrected since says nothing of the new one.
     """
+    if attempt <= communication.recipient_since:
+        return communication
     latest = verdict_on(communication, communication.attempts)
     if communication.state == "DISCARDED":
         return communication
-    if _arrived(communication):
+    if has_arrived(communication):
         under_way = communication.state == "SENDING" and latest is None
         return communication if under_way else _confirmed(communication)
     if latest is not None:
@@ -118,8 +129,10 @@ def _judged(communication: Communication, attempt: int) -> Communication:
     return communication
 
 
-def _arrived(communication: Communication) -> bool:
-    attempts = {entry.attempt for entry in communication.history if entry.attempt is not None}
+def has_arrived(communication: Communication) -> bool:
+    """Whether anything proves that its recipient, or the provider on the way to them, has it."""
+    numbered = {entry.attempt for entry in communication.history if entry.attempt is not None}
+    attempts = {number for number in numbered if number > communication.recipient_since}
     return any(verdict_on(communication, attempt) == "sent" for attempt in attempts)
 
 
@@ -150,12 +163,12 @@ def _came_back(communication: Communication, attempt: int, verdict: Verdict) -> 
     if communication.state not in ("SENDING", "SENT", "UNKNOWN", "FAILED"):
         return communication
     told = next(e for e in communication.history if (e.attempt, e.event) == (attempt, verdict))
-    passing = verdict == "bounced_for_now"
     return communication.model_copy(
         update={
             "state": "FAILED",
             "sent": 0,
-            "error_class": "transient" if passing else "permanent",
+            # SES has tried for long enough; and an automatic answer may look just like this.
+            "error_class": "permanent",
             "error": {
                 "bounced": "Bounced",
                 "bounced_for_now": "BouncedForNow",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from communications.rules.communication import Communication, Entry, State
+from communications.rules.email_events import has_arrived
 from communications.rules.send_outcomes import (
     Accepted,
     Failed,
@@ -34,13 +35,12 @@ type Reading = Literal["claim", "early", "lost", "taken", "settled"]
 @dataclass(frozen=True)
 class Limits:
     """How often it is tried: `tries` sends, `base_seconds` growing between them; then it rests for
-    `dead_letter_seconds`, and that at most `dead_letters` times.
+    `dead_letter_seconds`, as often as the record still allows.
     """
 
     tries: int
     base_seconds: int
     dead_letter_seconds: int
-    dead_letters: int
 
 
 class NotPossible(Exception):
@@ -69,6 +69,7 @@ def claimed(communication: Communication, message_id: str, now: datetime) -> Com
         None,
         state="SENDING",
         claimed_by=message_id,
+        provider_message_id=None,
         attempts=communication.attempts + 1,
         due_at=format_time(now + LEASE),
     )
@@ -88,6 +89,24 @@ def after_send(
     """
     if communication.attempts != attempt or communication.state not in ("SENDING", "UNKNOWN"):
         return None
+    return _unless_arrived(_after(communication, outcome, now, limits, jitter))
+
+
+def _unless_arrived(after: Communication) -> Communication:
+    """During a send an event may prove that an earlier attempt arrived: then that is the end."""
+    if after.state == "SENT" or not has_arrived(after):
+        return after
+    return _settled(after, None, "SENT").model_copy(update={"version": after.version})
+
+
+def _after(
+    communication: Communication,
+    outcome: Outcome,
+    now: datetime,
+    limits: Limits,
+    jitter: float,
+) -> Communication:
+    attempt = communication.attempts
     match outcome:
         case Accepted(provider_message_id):
             entry = _entry("sent", now, attempt=attempt)
@@ -105,9 +124,8 @@ def after_send(
 
 def abandoned(communication: Communication, now: datetime) -> Communication:
     """The worker that claimed it is gone: it died before the provider's reply was recorded."""
-    return _unknown(
-        communication, "WorkerLost", "The worker ended before it had recorded a reply.", now
-    )
+    cause = "The worker ended before it had recorded a reply."
+    return _unless_arrived(_unknown(communication, "WorkerLost", cause, now))
 
 
 def queued_again(communication: Communication, now: datetime) -> Communication | None:
@@ -144,7 +162,11 @@ def retried(
         entry = _entry("recipient_changed", now, by=by, detail=communication.recipient)
         history = (*communication.history, entry)
         communication = communication.model_copy(
-            update={"recipient": recipient, "history": history}
+            update={
+                "recipient": recipient,
+                "recipient_since": communication.attempts,
+                "history": history,
+            }
         )
     return _queued(
         communication, _entry("retried", now, by=by), now, dead_letters_left=0, redrive_run=None
@@ -207,7 +229,8 @@ def _after_try(
     if tries >= limits.tries:
         return _given_up(communication, entry, ("transient", error, cause), now, limits)
     seconds = delay_seconds(tries, limits.base_seconds, jitter)
-    return _waiting(communication, entry, now + timedelta(seconds=seconds), tries=tries)
+    until = now + timedelta(seconds=seconds)
+    return _waiting(communication, entry, until, tries=tries, throttles=0)
 
 
 def _after_throttle(
@@ -318,7 +341,7 @@ def _failed(
 
 
 def _settled(
-    communication: Communication, entry: Entry, state: State, **values: str
+    communication: Communication, entry: Entry | None, state: State, **values: str
 ) -> Communication:
     return communication.changed(
         entry,

@@ -22,8 +22,8 @@ _WORDS: dict[Result, str] = {
     "failed": "failed again",
     "unknown": "with an unknown end",
     "waiting": "still being tried",
-    "skipped": "skipped, for somebody else is at them or they may not be redriven",
-    "not_reached": "not redriven, for the API could not be reached",
+    "skipped": "skipped, for they have changed meanwhile or may not be redriven",
+    "not_reached": "not redriven, for the API did not take them",
 }
 
 
@@ -36,55 +36,64 @@ class Retry(TypedDict):
 
 
 class Report(TypedDict):
-    """A batch's outcome: how many there are of each result, and why, the commonest cause first."""
+    """A batch's outcome: how many there are of each result, and why, the commonest cause first.
+
+    `unconfirmed` are those of the sent whose arrival nobody has confirmed yet.
+    """
 
     total: int
     counts: dict[str, int]
     causes: dict[str, int]
+    unconfirmed: int
 
 
 def report_of(
     retries: Sequence[Retry], communications: Sequence[Communication], run_id: str
 ) -> Report:
-    """Count what came of each; `communications` are those that were queued, as they are now."""
+    """Count what came of each. `communications` are all of them as they are now: one that this run
+    did redrive counts by its state, even where the API's answer was lost.
+    """
     by_id = {one.communication_id: one for one in communications}
     counts: Counter[str] = Counter()
     causes: Counter[str] = Counter()
+    unconfirmed = 0
     for retry in retries:
         current = by_id.get(retry["communication_id"])
-        if retry["result"] != "queued" or current is None:
-            counts[retry["result"] if retry["result"] != "queued" else "skipped"] += 1
+        if current is not None and current.redrive_run == run_id:
+            counts[_RESULTS.get(current.state, "waiting")] += 1
+            causes[current.error or ""] += 1
+            unconfirmed += is_unconfirmed(current)
+        else:
+            counts["not_reached" if retry["result"] == "not_reached" else "skipped"] += 1
             causes[retry.get("error", "")] += 1
-            continue
-        counts[result_of(current, run_id)] += 1
-        causes[current.error or ""] += 1
     del causes[""]
     return {
         "total": len(retries),
         "counts": dict(counts),
         "causes": dict(causes.most_common(10)),
+        "unconfirmed": unconfirmed,
     }
 
 
-def result_of(communication: Communication, run_id: str) -> Result:
-    """What became of one; if another run or a person has taken it over, that is their business."""
-    settled = _RESULTS.get(communication.state)
-    if settled:
-        return settled
-    return "waiting" if communication.redrive_run == run_id else "skipped"
+def is_unconfirmed(communication: Communication) -> bool:
+    """Whether an e-mail was sent and may still come back; of an SMS nobody tells anything more."""
+    if communication.channel == "sms" or communication.state != "SENT":
+        return False
+    told = {e.event for e in communication.history if e.attempt == communication.attempts}
+    return not told & {"delivered", "complained", "resolved"}
 
 
 def is_settled(report: Report) -> bool:
-    return not report["counts"].get("waiting")
+    return not report["counts"].get("waiting") and not report["unconfirmed"]
 
 
 def is_healed(report: Report) -> bool:
     return report["counts"].get("sent", 0) == report["total"]
 
 
-def text_of(report: Report, run_id: str, batch: int) -> str:
+def text_of(report: Report, what: str) -> str:
     """The report for a person."""
-    lines = [f"Redrive {run_id}, batch {batch}: {report['total']} communications."]
+    lines = [f"{what}: {report['total']} communications."]
     lines += [
         f"  {report['counts'][result]} {words}"
         for result, words in _WORDS.items()
@@ -106,5 +115,6 @@ def added(reports: Sequence[Report]) -> Report:
     return {
         "total": sum(report["total"] for report in reports),
         "counts": dict(counts),
-        "causes": dict(causes),
+        "causes": dict(causes.most_common(10)),
+        "unconfirmed": sum(report["unconfirmed"] for report in reports),
     }

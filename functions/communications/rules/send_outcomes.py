@@ -1,9 +1,9 @@
 """What a provider's answer to a send means, for the message and for the next one.
 
-The question that decides is whether the message can have gone out. A refusal (any 4xx, or a 503,
-by which AWS says that it took nothing on) proves that it did not; so does a connection that never
-came about. Every other end without a reply proves nothing: https://docs.aws.amazon.com/ses/latest/
-APIReference/CommonErrors.html calls InternalFailure an unknown error.
+The question that decides is whether the message can have gone out. A refusal in the provider's own
+words proves that it did not: any 4xx, and the errors that say that nothing was taken on. So does a
+connection that never came about. Every other end proves nothing, a bare 503 of something on the
+way least of all: https://docs.aws.amazon.com/ses/latest/APIReference/CommonErrors.html.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ THROTTLES = frozenset(
 )
 PASSING = frozenset(
     {
+        "AccountSendingPausedException",
+        "ConfigurationSetSendingPausedException",
         "ExpiredToken",
         "ExpiredTokenException",
         "RequestExpired",
@@ -80,7 +82,7 @@ def refusal(code: str, status: int, message: str) -> Outcome:
     """What an AWS error reply means; `status` is HTTP's."""
     if code in THROTTLES or status == 429:
         return Throttled(code, message)
-    if code in PASSING or status == 503:
+    if code in PASSING:
         return TryAgain(code, message)
     if status >= 500:
         return ReplyLost(code, message)
