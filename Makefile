@@ -22,7 +22,7 @@ help: ## this list
 bootstrap: ## make or update the virtual environments (all other targets do it by themselves)
 	@python3 local/bootstrap.py
 
-demo: bootstrap ## real calls through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
+demo: bootstrap ## real calls and messages through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
 	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
 
 test: check emulator ## everything that can be tested on one machine
