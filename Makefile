@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them. One Python for all: 3.13.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: bench-demo bench-deploy bench-words bench-call bench-load help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call redrive token lock clean
+.PHONY: bench-demo bench-deploy bench-words bench-call bench-load help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call redrive mailbox token lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -22,7 +22,7 @@ help: ## this list
 bootstrap: ## make or update the virtual environments (all other targets do it by themselves)
 	@python3 local/bootstrap.py
 
-demo: bootstrap ## real calls through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
+demo: bootstrap ## real calls and messages through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
 	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
 
 test: check emulator ## everything that can be tested on one machine
@@ -74,6 +74,9 @@ call: bootstrap ## read one call; CALL=<how its id begins>
 
 redrive: bootstrap ## start a failed call again; CALL=<how its id begins>
 	@$(CLOUD) redrive $(CALL)
+
+mailbox: bootstrap ## the e-mails and SMS that went out; TO=<address or number>
+	@$(CLOUD) mailbox $(if $(TO),--to "$(TO)")
 
 token: bootstrap ## a token for the REST API; ROLE=operator, or several roles; SUBJECT=<name>
 	@$(CLOUD) token $(foreach role,$(ROLE),--role $(role)) $(if $(SUBJECT),--subject $(SUBJECT))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local.cloud import calls, deployment, emulator, invocation, issuer, logs
+from local.cloud import calls, deployment, emulator, invocation, issuer, logs, mailbox
 from local.cloud.client import Cloud
 from local.cloud.settings import INTERRUPTED, CloudError, Instance
 
@@ -49,6 +49,8 @@ def parse() -> argparse.Namespace:
     run = commands.add_parser("invoke", help="run one deployed function on its sample event")
     run.add_argument("function", help="its logical id, such as PostCallFetchRecordingFunction")
     run.add_argument("--event", type=Path, help="another event than events/<domain>/<step>.json")
+    post = commands.add_parser("mailbox", help="the e-mails and SMS that went out, newest last")
+    post.add_argument("--to", default="", help="only to this address or number, or a part of it")
     token = commands.add_parser("token", help="a token for the REST API, signed by this cloud")
     token.add_argument(
         "--role", action="append", required=True, choices=issuer.ROLES, help="may come repeatedly"
@@ -143,6 +145,15 @@ def redrive(instance: Instance, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def read_mailbox(instance: Instance, arguments: argparse.Namespace) -> int:
+    endpoint = emulator.endpoint_of(instance)
+    if endpoint is None:
+        raise CloudError("the laptop cloud does not run; `make up` starts it.")
+    for line in mailbox.describe(endpoint, arguments.to):
+        say(line)
+    return 0
+
+
 def print_token(instance: Instance, arguments: argparse.Namespace) -> int:
     if emulator.endpoint_of(instance) is None:
         raise CloudError("the laptop cloud does not run; `make up` starts it.")
@@ -168,6 +179,7 @@ COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
     "call": read_call,
     "invoke": invoke,
     "redrive": redrive,
+    "mailbox": read_mailbox,
     "token": print_token,
 }
 

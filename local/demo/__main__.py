@@ -12,9 +12,14 @@ from rich.console import Console
 from local.cloud import deployment, emulator
 from local.cloud.client import Cloud
 from local.cloud.settings import INTERRUPTED, CloudError, Instance
-from local.demo import post_call
+from local.demo import communications, post_call
+from local.demo.customers import save_customers
+from local.demo.options import Options
 
-DOMAINS: dict[str, Callable[[Cloud, Console, Path | None], bool]] = {"post_call": post_call.show}
+DOMAINS: dict[str, Callable[[Cloud, Console, Options], bool]] = {
+    "post_call": post_call.show,
+    "communications": communications.show,
+}
 
 
 def main() -> int:
@@ -33,9 +38,11 @@ def main() -> int:
         console.width = 110
     begin = time.monotonic()
     try:
-        cloud = ready_cloud(Instance(arguments.instance), arguments.deploy, console)
+        options = Options(Instance(arguments.instance), arguments.calls)
+        cloud = ready_cloud(options.instance, arguments.deploy, console)
+        save_customers(cloud)
         shown = [
-            DOMAINS[domain](cloud, console, arguments.calls)
+            DOMAINS[domain](cloud, console, options)
             for domain in ([arguments.domain] if arguments.domain else DOMAINS)
         ]
     except CloudError as error:

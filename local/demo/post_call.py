@@ -1,6 +1,5 @@
 """Calls end, and their recordings are processed: drop them, watch them, read what was found."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,13 +9,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from customers.table import save_customer, save_entity
 from local.cloud.client import Cloud
 from local.cloud.settings import ROOT, CloudError
+from local.demo.executions import execution_arn, states_entered
+from local.demo.options import Options
 from post_call.execution import call_id_of
 from post_call.rules.word_errors import word_errors
 from samples.make_samples import parse_script
-from shared.customers import Customer, Entity
 from shared.times import now
 
 SAMPLES = ROOT / "samples"
@@ -36,11 +35,10 @@ class Dropped:
     row: dict[str, Any] = field(default_factory=dict)
 
 
-def show(cloud: Cloud, console: Console, folder: Path | None) -> bool:
+def show(cloud: Cloud, console: Console, options: Options) -> bool:
     """Drop the recordings and show each call's way; whether each ended as it should."""
     console.rule("Post-call processing")
-    save_customers(cloud)
-    paths = recordings_in(folder) if folder else recordings_in(SAMPLES)
+    paths = recordings_in(options.calls or SAMPLES)
     # A folder for each run: the same recording again is another call, not a duplicate event.
     prefix = f"recordings/{now():%Y-%m-%dT%H-%M-%S}/"
     dropped = [drop(cloud, prefix, path) for path in paths]
@@ -65,16 +63,6 @@ def recordings_in(folder: Path) -> list[Path]:
     if not found:
         raise CloudError(f"no recordings ({', '.join(sorted(AUDIO))}) in {folder}.")
     return found
-
-
-def save_customers(cloud: Cloud) -> None:
-    """The demo's customers, whom later domains serve."""
-    table_name = cloud.outputs["CustomersTableName"]
-    known = json.loads((SAMPLES / "customers.json").read_text())
-    for customer in known["customers"]:
-        save_customer(cloud.dynamodb, table_name, Customer.model_validate(customer))
-    for entity in known["entities"]:
-        save_entity(cloud.dynamodb, table_name, Entity.model_validate(entity))
 
 
 def drop(cloud: Cloud, prefix: str, path: Path) -> Dropped:
@@ -113,28 +101,12 @@ def current_step(cloud: Cloud, row: dict[str, Any]) -> str:
     return entered[-1] if entered else ""
 
 
-def chunk_progress(cloud: Cloud, execution_arn: str) -> str:
+def chunk_progress(cloud: Cloud, arn: str) -> str:
     """How many chunks are being or have been transcribed, from the nested execution."""
-    name = execution_arn.rpartition(":")[2]
     machine = cloud.outputs["TranscribeEmbeddedStateMachineArn"]
-    nested = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
-    try:
-        entered = states_entered(cloud, nested)
-    except cloud.stepfunctions.exceptions.ExecutionDoesNotExist:
-        return ""
-    chunks = entered.count("Transcribe Chunk")
+    nested = execution_arn(machine, arn.rpartition(":")[2])
+    chunks = states_entered(cloud, nested).count("Transcribe Chunk")
     return f": chunk {chunks}" if chunks else ""
-
-
-def states_entered(cloud: Cloud, execution_arn: str) -> list[str]:
-    """The states that an execution has entered so far, in order."""
-    pages = cloud.stepfunctions.get_paginator("get_execution_history").paginate(
-        executionArn=execution_arn
-    )
-    events = (event for page in pages for event in page["events"])
-    return [
-        e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e
-    ]
 
 
 def table_of(cloud: Cloud, dropped: list[Dropped]) -> Table:
