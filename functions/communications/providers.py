@@ -27,33 +27,59 @@ from communications.rules.send_outcomes import (
 )
 from communications.rules.templates import TemplateInvalid, Text, text_of
 from communications.suppressions_table import get_suppression
-from shared.clients import error_code, ses, sms
+from shared.clients import error_code, ses, sms, sns, transient_failures
+from shared.errors import TransientError
 
 SENDER_EMAIL = os.environ["SENDER_EMAIL"]
 CONFIGURATION_SET_NAME = os.environ["CONFIGURATION_SET_NAME"]
 
 
 def send(communication: Communication) -> Outcome:
-    """Send a claimed communication, unless its recipient is suppressed or its text is broken."""
-    suppression = get_suppression(communication.recipient)
-    if suppression:
-        return Failed("Suppressed", f"The recipient is suppressed since a {suppression['reason']}.")
+    """Send a claimed communication, unless its recipient wants nothing or its text is broken."""
     try:
         text = text_of(communication)
     except TemplateInvalid as error:
         return Failed("TemplateInvalid", str(error))
+    hindrance = hindrance_of(communication)
+    if hindrance:
+        return hindrance
     try:
         if communication.channel == "email":
             return send_email(communication, text)
         return send_sms(communication.recipient, text)
     except ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-        message = error.response.get("Error", {}).get("Message", "")
-        return refusal(error_code(error), status, message)
+        return refused(error)
     except (EndpointConnectionError, ConnectTimeoutError) as error:
         return TryAgain(type(error).__name__, "There was no connection to the provider.")
     except (HTTPClientError, BotoCoreError) as error:
         return ReplyLost(type(error).__name__, "The connection ended before the reply.")
+
+
+def hindrance_of(communication: Communication) -> Outcome | None:
+    """Why it is not sent, or not now. Nothing has gone out yet, so no reply of these is missed."""
+    try:
+        suppression = get_suppression(communication.recipient)
+        if suppression:
+            since = f"The recipient is suppressed since a {suppression['reason']}."
+            return Failed("Suppressed", since)
+        if communication.channel == "sms" and is_opted_out(communication.recipient):
+            return Failed("OptedOut", "The recipient has answered STOP to an SMS.")
+    except TransientError as error:
+        return refusal(error.code, 503, "Whether the recipient wants messages could not be read.")
+    except ClientError as error:
+        return refused(error)
+    return None
+
+
+def is_opted_out(phone: str) -> bool:
+    with transient_failures():
+        return sns().check_if_phone_number_is_opted_out(phoneNumber=phone)["isOptedOut"]
+
+
+def refused(error: ClientError) -> Outcome:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    message = error.response.get("Error", {}).get("Message", "")
+    return refusal(error_code(error), status, message)
 
 
 def send_email(communication: Communication, text: Text) -> Outcome:
@@ -75,9 +101,7 @@ def send_email(communication: Communication, text: Text) -> Outcome:
 
 
 def send_sms(phone: str, text: Text) -> Outcome:
-    """Hand an SMS to SNS, unless its recipient has answered STOP to one."""
-    if sms().check_if_phone_number_is_opted_out(phoneNumber=phone)["isOptedOut"]:
-        return Failed("OptedOut", "The recipient has answered STOP to an SMS.")
+    """Hand an SMS to SNS."""
     reply = sms().publish(
         PhoneNumber=phone,
         Message=text.body,
