@@ -61,5 +61,11 @@ def plain(error: Exception) -> str:
     """What is wrong, without quoting what was given."""
     if isinstance(error, ValidationError):
         faults = error.errors(include_input=False, include_url=False)
-        return "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults)[:1000]
+        return "; ".join(f"{place(fault['loc'])}: {fault['msg']}" for fault in faults)[:1000]
     return str(error)
+
+
+def place(loc: tuple[int | str, ...]) -> str:
+    """Where a fault is, down to the fields: what they are called is the sender's own word."""
+    known = loc[: loc.index("fields") + 1] if "fields" in loc else loc
+    return ".".join(map(str, known))
