@@ -33,12 +33,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         logger.warning("redrive not started", run_id=run_id, known=run is not None)
         return
     if run["canary"]:
-        start_once(CANARY_STATE_MACHINE_ARN, run_id, {"run_id": run_id})
-        update_run(run_id, state="RUNNING")
+        start_canary(run_id, run["state"])
     else:
         start_at_once(run_id, run["selection"])
     count("RedriveStarted")
     logger.info("redrive started", run_id=run_id, canary=run["canary"])
+
+
+def start_canary(run_id: str, state: str) -> None:
+    """Start the canary, which writes its end on the run: by then the run must be known to run."""
+    if state == "REQUESTED":
+        update_run(run_id, state="RUNNING")
+    start_once(CANARY_STATE_MACHINE_ARN, run_id, {"run_id": run_id})
 
 
 def start_at_once(run_id: str, selection: dict[str, str]) -> None:
