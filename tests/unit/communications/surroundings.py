@@ -124,7 +124,7 @@ class Surroundings:
     def delays(self) -> list[int]:
         """Seconds that the queue holds each message back."""
         return [
-            round((message.delayed_until - message.sent_timestamp) / 1000)
+            max(0, round((message.delayed_until - message.sent_timestamp) / 1000))
             for message in self.queued()
         ]
 
