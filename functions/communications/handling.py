@@ -39,12 +39,13 @@ def retry(
 
 
 def redrive(communication_id: str, by: str, version: int | None, run_id: str) -> Communication:
-    """Send a failed one again for a run. Asked once more by the same run, it is queued once more,
-    for the first time may have ended in between.
+    """Send a failed one again for a run. Asked once more by the same run, whatever came of it
+    meanwhile is the answer; only where nobody has tried it yet its message may never have left.
     """
     current = known(communication_id)
-    if current.redrive_run == run_id and current.state == "QUEUED" and current.tries == 0:
-        return queued(current, by)
+    if current.redrive_run == run_id:
+        waits = current.state == "QUEUED" and current.tries == 0
+        return queued(current, by) if waits else current
     if current.redrives >= MOST_REDRIVES:
         raise Problem(
             409, "redrive-limit", f"It was redriven {current.redrives} times; no more than that."
