@@ -165,6 +165,8 @@ def list_failed(
     """The latest first. `UNKNOWN` lists those whose reply was lost."""
     first = format_time(created_from) if created_from else "0"
     last = format_time(created_to) if created_to else "9"
+    if first > last:
+        raise Problem(422, "invalid-request", "created_to lies before created_from.")
     filters = {
         "channel": channel,
         "error_class": error_class,
