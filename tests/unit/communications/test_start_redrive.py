@@ -95,7 +95,7 @@ def test_starts_the_rest_when_it_broke_off_between_two(
 ):
     around.put(*failures(45))
     intercept("StartExecution", nth=2, **trouble)
-    with pytest.raises(Exception, match="ThrottlingException|ConnectionClosedError"):
+    with pytest.raises(Exception, match=r"ThrottlingException|ConnectionClosedError"):
         module.handler(event, context)
 
     module.handler(event, context)
