@@ -1,6 +1,7 @@
 """The API of communications: every route, for whom, and what it refuses."""
 
 import json
+import sys
 
 import pytest
 
@@ -35,9 +36,20 @@ def issuer(monkeypatch):
     return Issuer(http_stub.install(monkeypatch))
 
 
+@pytest.fixture(scope="module")
+def loaded():
+    """What importing the API has made: its routes take long to make, and are always the same."""
+    return {}
+
+
 @pytest.fixture
-def module(step, issuer):
-    return step(MODULE, **SETTINGS)
+def module(step, issuer, loaded):
+    if not loaded:
+        step(MODULE, **SETTINGS)
+        kept = ("communications.", "shared.rest", "shared.identity")
+        loaded |= {name: sys.modules[name] for name in list(sys.modules) if name.startswith(kept)}
+    sys.modules.update(loaded)
+    return loaded[MODULE]
 
 
 @pytest.fixture
