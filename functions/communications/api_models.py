@@ -27,7 +27,9 @@ from communications.rules.communication import (
 from shared.customers import EMail, Phone
 
 type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-type Recipient = Annotated[str, StringConstraints(min_length=3, max_length=254)]
+type Recipient = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)
+]
 type RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 type CommunicationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,64}$")]
 

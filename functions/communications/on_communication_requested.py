@@ -68,3 +68,9 @@ def plain(error: Exception) -> str:
         faults = error.errors(include_input=False, include_url=False)
         return "; ".join(f"{place_of(fault['loc'])}: {fault['msg']}" for fault in faults)[:1000]
     return str(error)
+
+
+def place(loc: tuple[int | str, ...]) -> str:
+    """Where a fault is, down to the fields: what they are called is the sender's own word."""
+    known = loc[: loc.index("fields") + 1] if "fields" in loc else loc
+    return ".".join(map(str, known))
