@@ -57,16 +57,11 @@ def communication_id_of(event_id: str) -> str:
     return hashlib.sha256(f"CommunicationRequested {event_id}".encode()).hexdigest()[:32]
 
 
-def place_of(loc: tuple[int | str, ...]) -> str:
-    """Where a mistake is, as far as we have named the place: keys in `fields` are given."""
-    return ".".join(str(part) for part in loc[: 3 if "detail" in loc else 1])
-
-
 def plain(error: Exception) -> str:
     """What is wrong, without quoting what was given."""
     if isinstance(error, ValidationError):
         faults = error.errors(include_input=False, include_url=False)
-        return "; ".join(f"{place_of(fault['loc'])}: {fault['msg']}" for fault in faults)[:1000]
+        return "; ".join(f"{place(fault['loc'])}: {fault['msg']}" for fault in faults)[:1000]
     return str(error)
 
 

@@ -88,33 +88,6 @@ def send(communication: Communication) -> Outcome:
         return ReplyLost(type(error).__name__, "The connection ended before the reply.")
 
 
-def hindrance_of(communication: Communication) -> Outcome | None:
-    """Why it is not sent, or not now. Nothing has gone out yet, so no reply of these is missed."""
-    try:
-        suppression = get_suppression(communication.recipient)
-        if suppression:
-            since = f"The recipient is suppressed since a {suppression['reason']}."
-            return Failed("Suppressed", since)
-        if communication.channel == "sms" and is_opted_out(communication.recipient):
-            return Failed("OptedOut", "The recipient has answered STOP to an SMS.")
-    except TransientError as error:
-        return refusal(error.code, 503, "Whether the recipient wants messages could not be read.")
-    except ClientError as error:
-        return refused(error)
-    return None
-
-
-def is_opted_out(phone: str) -> bool:
-    with transient_failures():
-        return sns().check_if_phone_number_is_opted_out(phoneNumber=phone)["isOptedOut"]
-
-
-def refused(error: ClientError) -> Outcome:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    message = error.response.get("Error", {}).get("Message", "")
-    return refusal(error_code(error), status, message)
-
-
 def send_email(communication: Communication, text: Text) -> Outcome:
     """Hand an e-mail to SES."""
     reply = ses().send_email(

@@ -14,7 +14,7 @@ ID = "5f0c7d2e9b6a4c1d8e3f70a1b2c3d4e5"
 RECIPIENT = "john.smith@example.com"
 PHONE = "+12025550101"
 BODY = "We have found your missing parcel."
-LIMITS = Limits(tries=3, base_seconds=30, dead_letter_seconds=3600, dead_letters=2)
+LIMITS = Limits(tries=3, base_seconds=30, dead_letter_seconds=3600)
 FAILURE = {
     "state": "FAILED",
     "error_class": "transient",
