@@ -183,7 +183,7 @@ def _put(communication: Communication, **condition: Any) -> bool:
         with transient_failures():
             dynamodb().put_item(
                 TableName=COMMUNICATIONS_TABLE_NAME,
-                Item=_item(communication, write_id),
+                Item=_item(communication) | {"write_id": {"S": write_id}},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **condition,
             )
@@ -195,10 +195,9 @@ def _put(communication: Communication, **condition: Any) -> bool:
     return True
 
 
-def _item(communication: Communication, write_id: str) -> Attributes:
+def _item(communication: Communication) -> Attributes:
     values = communication.model_dump(mode="json", exclude_none=True)
     values["destination"] = communication.destination
-    values["write_id"] = write_id
     if communication.state in _DONE:
         values["expires_at"] = int((now() + RETENTION).timestamp())
     else:

@@ -163,7 +163,7 @@ def test_without_dead_letters_left_the_last_try_fails():
 
 @pytest.mark.parametrize("allowed", [0, 1, 3])
 def test_a_dead_letter_comes_back_as_often_as_is_allowed_and_then_fails(allowed):
-    limits = Limits(tries=2, base_seconds=1, dead_letter_seconds=60, dead_letters=allowed)
+    limits = Limits(tries=2, base_seconds=1, dead_letter_seconds=60)
     communication = any_communication(dead_letters_left=allowed)
     moment, sends, letters = NOW, 0, 0
 
@@ -409,7 +409,7 @@ def reached():
         "FAILED": Failed("MessageRejected", "any"),
         "UNKNOWN": ReplyLost("ReadTimeoutError", "any"),
     }
-    limits = Limits(tries=1, base_seconds=30, dead_letter_seconds=60, dead_letters=2)
+    limits = Limits(tries=1, base_seconds=30, dead_letter_seconds=60)
     return {
         "QUEUED": queued,
         "SENDING": sending,
