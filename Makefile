@@ -17,7 +17,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY)
 export no_proxy := $(NO_PROXY)
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 bootstrap: ## make or update the virtual environments (all other targets do it by themselves)
 	@python3 local/bootstrap.py
@@ -98,6 +98,9 @@ bench-call: bootstrap ## one call against the speech engine alone; CALL=<recordi
 
 bench-load: bootstrap ## N recordings at once (default 200)
 	$(PYTHON) -m benchmarks.load $(if $(N),--recordings $(N))
+
+bench-communications: bootstrap ## a storm of N messages (default 2000) with failures of every kind, then a redrive
+	$(PYTHON) -m benchmarks.communications $(if $(N),--messages $(N)) $(A)
 
 clean: down ## stop the laptop cloud; remove builds, state and virtual environments
 	rm -rf .aws-sam .local .venv .venv-emulator .venv-lambda .mypy_cache .pytest_cache .ruff_cache

@@ -161,15 +161,25 @@ class TestCloud(Cloud):
         events = self._heard[detail_type]
         return [event for event in events if call_id in ("", event["detail"]["subject_id"])]
 
-    def alert(self, call_id: str) -> str:
-        """The text of the alert for the call, once it is heard."""
+    def alert(self, about: str, *, subject: str = "") -> str:
+        """The text of an alert that names this call or redrive, once one is heard; where there may
+        be several, the one whose subject begins so.
+        """
 
         def read() -> str | None:
-            self._hear()
-            texts = (alert["Message"] for alert in self._heard["alert"])
-            return next((text for text in texts if call_id in text), None)
+            texts = (
+                alert["Message"]
+                for alert in self.alerts(about)
+                if alert.get("Subject", "").startswith(subject)
+            )
+            return next(texts, None)
 
-        return wait_until(read, SECONDS_TO_WAIT, f"the alert of {call_id}")
+        return wait_until(read, SECONDS_TO_WAIT, f"the alert {subject} of {about}")
+
+    def alerts(self, about: str) -> list[dict[str, Any]]:
+        """The alerts heard so far that name this call or redrive, each with Subject and Message."""
+        self._hear()
+        return [alert for alert in self._heard["alert"] if about in alert["Message"]]
 
     def _hear(self) -> None:
         while messages := self.sqs.receive_message(QueueUrl=self._ear, MaxNumberOfMessages=10).get(

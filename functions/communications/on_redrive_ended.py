@@ -1,7 +1,7 @@
 """Tell of a redrive that broke off, and record what its machine could not.
 
-An execution that timed out or was aborted reaches no Catch. A rule on `Step Functions Execution
-Status Change` brings every bad end of both machines here.
+An execution that timed out, was aborted or failed to record reaches no state that does. A rule on
+`Step Functions Execution Status Change` brings every bad end of both machines here.
 """
 
 import json
@@ -17,6 +17,7 @@ from shared.observability import count, logger, step
 from shared.times import format_time, now
 
 ALERTS_TOPIC_ARN = environ["ALERTS_TOPIC_ARN"]
+_ERRORS = {"TIMED_OUT": "States.Timeout"}
 
 
 class ExecutionEnded(BaseModel):
@@ -40,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         execution = stepfunctions().describe_execution(executionArn=ended.execution_arn)
     given: ExecutionInput = json.loads(execution["input"])
     run_id, batch = given["run_id"], given.get("batch")
-    record(run_id, batch, ended.status)
+    record(run_id, batch, execution.get("error") or _ERRORS.get(ended.status, ended.status))
     where = "" if batch is None else f", batch {batch},"
     with transient_failures():
         sns().publish(
@@ -53,13 +54,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     logger.error("redrive broke off", run_id=run_id, status=ended.status)
 
 
-def record(run_id: str, batch: int | None, status: str) -> None:
+def record(run_id: str, batch: int | None, error: str) -> None:
     """Write it down unless the machine has, which knows the state and the cause."""
-    values = {
-        "state": "FAILED",
-        "error": "States.Timeout" if status == "TIMED_OUT" else status,
-        "finished_at": format_time(now()),
-    }
+    values = {"state": "FAILED", "error": error, "finished_at": format_time(now())}
     if batch is None:
         update_run(run_id, **values)
     else:

@@ -37,6 +37,7 @@ def describe(
     for path in document["paths"].values():
         for operation in path.values():
             _describe_problems(operation["responses"])
+            operation["responses"].get("204", {}).pop("content", None)
     return document
 
 

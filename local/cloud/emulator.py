@@ -107,6 +107,10 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
         "PROVIDER_OVERRIDE_DYNAMODB": "moto",
         "PROVIDER_OVERRIDE_SES": "simulator",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
+        # An event source is asked again at once after a batch, and soon when it was empty; by
+        # default LocalStack waits a second after each batch of ten, and up to ten after nothing.
+        "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.02",
+        "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "1",
         # Or no function could have a concurrency of its own: there are far fewer processes.
         "LAMBDA_LIMITS_MINIMUM_UNRESERVED_CONCURRENCY": "0",
         "AFTERCALL_LAMBDA_MAX_PROCESSES": str(max_processes()),

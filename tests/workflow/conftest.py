@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud import TestCloud, running_cloud, stop_cloud
+from local.cloud.faults import clear_faults, set_faults
+from tests.cloud import INSTANCE, TestCloud, running_cloud, stop_cloud
+from tests.communications import FAULTS, Communications
+from tests.workflow import communications as communications_machines
+from tests.workflow import post_call as post_call_machines
 from tests.workflow.machines import Machines
 from tests.workflow.transitions import Coverage
 
@@ -24,7 +28,7 @@ def cloud() -> TestCloud:
 def machines(cloud: TestCloud, request: pytest.FixtureRequest) -> Iterator[Machines]:
     """The state machines; when all tests are done, what was taken of them is counted."""
     began = datetime.now(UTC)
-    machines = Machines(cloud)
+    machines = Machines(cloud, post_call_machines.VARIANTS | communications_machines.VARIANTS)
     yield machines
     coverage = Coverage()
     for arn, name in machines.all():
@@ -32,6 +36,14 @@ def machines(cloud: TestCloud, request: pytest.FixtureRequest) -> Iterator[Machi
             if execution["startDate"] >= began:
                 coverage.add(name, cloud.history(execution["executionArn"]))
     request.config.stash[_coverage] = coverage
+
+
+@pytest.fixture(scope="session")
+def communications(cloud: TestCloud) -> Iterator[Communications]:
+    """The API, the mailbox and the queue; recipients have their fates."""
+    set_faults(cloud.endpoint, FAULTS)
+    yield Communications(cloud, INSTANCE)
+    clear_faults(cloud.endpoint)
 
 
 def whole_suite(config: pytest.Config) -> bool:

@@ -5,13 +5,10 @@ each test waits for its own.
 """
 
 import json
-import os
 import re
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +19,10 @@ from local.cloud.settings import max_processes
 from shared.times import parse_time
 from tests import recordings
 from tests.cloud import INSTANCE, SECONDS_TO_WAIT, Recording, TestCloud
-from tests.workflow.machines import Machines, call_input, mocked_input
+from tests.processes import busy_processes, function_processes, kill
+from tests.workflow.histories import entered
+from tests.workflow.machines import Machines
+from tests.workflow.post_call import call_input, mocked_input
 
 MAX_CONCURRENT_CALLS = int(PARAMETERS["MaxConcurrentCalls"])
 UNREADABLE: dict[str, tuple[str, Callable[[], bytes], str]] = {
@@ -90,7 +90,7 @@ class Mocked:
     def __getitem__(self, case: str) -> Started:
         if case not in self.started:
             given = mocked_input()
-            arn = self.machines.start(given, case=case)
+            arn = self.machines.start("post_call", given, case=case)
             self.started[case] = Started(given["call_id"], arn)
         return self.started[case]
 
@@ -142,7 +142,7 @@ def test_puts_a_too_large_recording_into_quarantine_without_reading_it(
     recording = cloud.put(f"large/{cloud.run}/large.wav", b"as if it were 501 MB")
     given = call_input(recording, size_bytes=501 * 1024 * 1024)
 
-    machines.start(given)
+    machines.start("post_call", given)
 
     row = cloud.ended(recording.call_id)
     assert row["error"] == "RecordingTooLarge"
@@ -155,7 +155,7 @@ def test_fails_without_quarantine_when_the_recording_was_replaced(
 ) -> None:
     recording = cloud.put(f"replaced/{cloud.run}/call.flac", b"other bytes")
 
-    arn = machines.start(call_input(recording, etag="0" * 32))
+    arn = machines.start("post_call", call_input(recording, etag="0" * 32))
 
     execution = cloud.execution(arn)
     row = cloud.ended(recording.call_id)
@@ -180,7 +180,7 @@ def test_records_the_reason_even_when_quarantine_fails(
 ) -> None:
     recording = cloud.put(f"denied/{cloud.run}/call.wav", recordings.no_audio())
 
-    arn = machines.start(call_input(recording), case="quarantine_is_denied")
+    arn = machines.start("post_call", call_input(recording), case="quarantine_is_denied")
 
     row = cloud.ended(recording.call_id)
     assert (row["error"], row["failed_state"]) == ("RecordingNotAudio", "fetch_recording")
@@ -277,7 +277,7 @@ def test_ends_as_already_processed_when_the_call_is_analysed(
     recording = calls["goodbye"]
     before = cloud.ended(recording.call_id)
 
-    arn = machines.start(call_input(recording))
+    arn = machines.start("post_call", call_input(recording))
 
     assert cloud.execution(arn)["status"] == "SUCCEEDED"
     assert entered(cloud, arn) == ["Prepare Call", "Claim Call", "Call Already Processed"]
@@ -334,10 +334,10 @@ def test_an_execution_that_lost_its_call_stores_nothing(
 ) -> None:
     past = datetime.now(UTC) - timedelta(hours=8)
     given = mocked_input(started=past, lease=timedelta(hours=7))
-    older = machines.start(given, case="analyses_late")
+    older = machines.start("post_call", given, case="analyses_late")
     wait_until(lambda: cloud.call(given["call_id"]), SECONDS_TO_WAIT, "the older one's claim")
 
-    newer = machines.start(call_input(call_id=given["call_id"]), case="takes_over")
+    newer = machines.start("post_call", call_input(call_id=given["call_id"]), case="takes_over")
 
     assert cloud.execution(newer)["status"] == "SUCCEEDED"
     lost = cloud.execution(older)
@@ -430,7 +430,7 @@ def test_records_the_error_of_the_nested_execution(cloud: TestCloud, mocked: Moc
 def test_fails_when_the_speech_engine_is_unknown(cloud: TestCloud, machines: Machines) -> None:
     recording = cloud.put(f"engine/{cloud.run}/call.flac", recordings.silence())
 
-    arn = machines.start(call_input(recording), variant="other_engine")
+    arn = machines.start("other_engine", call_input(recording))
 
     row = cloud.ended(recording.call_id)
     assert (row["error"], row["failed_state"]) == ("SpeechEngineUnknown", "which_speech_engine")
@@ -453,7 +453,7 @@ def test_an_aborted_call_is_recorded_and_may_be_claimed_again(
     cloud: TestCloud, machines: Machines
 ) -> None:
     recording = cloud.put(f"aborted/{cloud.run}/call.flac", recordings.silence())
-    arn = machines.start(call_input(recording), case="fetching_never_succeeds")
+    arn = machines.start("post_call", call_input(recording), case="fetching_never_succeeds")
     wait_until(lambda: cloud.call(recording.call_id), SECONDS_TO_WAIT, "the claim")
     wait_until(lambda: "Fetch Recording" in entered(cloud, arn), SECONDS_TO_WAIT, "the fetching")
 
@@ -470,7 +470,7 @@ def test_an_aborted_call_is_recorded_and_may_be_claimed_again(
         "error": "StoppedByHand",
     }
     assert "StoppedByHand" in cloud.alert(recording.call_id)
-    machines.start(call_input(recording) | {"attempt": 2})
+    machines.start("post_call", call_input(recording) | {"attempt": 2})
     row = cloud.ended(recording.call_id, attempt=2)
     assert (row["state"], row["attempt"]) == ("ANALYSED", 2)
     assert not {"error", "cause", "failed_at", "failed_state"} & set(row)
@@ -479,7 +479,7 @@ def test_an_aborted_call_is_recorded_and_may_be_claimed_again(
 def test_a_call_that_timed_out_is_recorded(cloud: TestCloud, machines: Machines) -> None:
     given = mocked_input()
 
-    arn = machines.start(given, variant="impatient", case="fetching_never_succeeds")
+    arn = machines.start("impatient", given, case="fetching_never_succeeds")
 
     row = cloud.ended(given["call_id"])
 
@@ -493,7 +493,7 @@ def test_tries_again_when_lambda_throttles(cloud: TestCloud, machines: Machines)
     function = machines.function("post_call", "Quarantine Recording")
     cloud.awslambda.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
     try:
-        arn = machines.start(call_input(recording))
+        arn = machines.start("post_call", call_input(recording))
         wait_until(
             lambda: "Lambda.TooManyRequestsException" in errors_in(cloud.history(arn)),
             SECONDS_TO_WAIT,
@@ -511,11 +511,10 @@ def test_transcribes_a_chunk_again_when_its_process_is_killed(
     cloud: TestCloud, machines: Machines
 ) -> None:
     recording = cloud.put(f"killed/{cloud.run}/call.flac", recordings.clip("Outage", 0, 20))
-    parent = machines.start(call_input(recording))
+    parent = machines.start("post_call", call_input(recording))
 
     def killed() -> bool:
-        for pid in busy_processes("post_call.transcribe_chunk.handler"):
-            os.kill(pid, signal.SIGKILL)
+        kill(busy_processes(INSTANCE, "post_call.transcribe_chunk.handler"))
         return any(
             "Runtime.ExitError" in errors_in(cloud.history(arn)) for arn in family(cloud, parent)
         )
@@ -539,7 +538,7 @@ def test_many_recordings_at_once_are_analysed_once_each_at_a_bounded_pace(
     def all_ended() -> bool:
         now_running = cloud.executions(machine, "RUNNING")
         running.append(len(now_running))
-        processes.append(len(list(function_processes())))
+        processes.append(len(list(function_processes(INSTANCE))))
         names = {execution["name"] for execution in cloud.executions(machine)}
         return dropped <= names and not now_running
 
@@ -611,15 +610,6 @@ def assert_failed_as_its_row_says(cloud: TestCloud, row: dict[str, Any]) -> None
     assert cloud.documents(row["call_id"]) == []
 
 
-def entered(cloud: TestCloud, arn: str) -> list[str]:
-    """The names of the states that an execution entered, in order."""
-    return [
-        event["stateEnteredEventDetails"]["name"]
-        for event in cloud.history(arn)
-        if event["type"].endswith("StateEntered")
-    ]
-
-
 def errors_in(history: list[dict[str, Any]]) -> list[str]:
     """The errors of tasks and functions, in order."""
     return [
@@ -670,28 +660,3 @@ def words_of(anything: Any, *, without: list[str] | None = None) -> set[str]:
     for value in without or []:
         text = text.replace(f'"{value}"', "").replace(f'\\"{value}\\"', "")
     return set(re.findall("[a-z]+", text))
-
-
-def function_processes(handler: str = "") -> Iterator[int]:
-    """The processes of this cloud's functions, or of those with that handler."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-            environment = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        ours = str(INSTANCE.temporary).encode() in environment
-        if b"awslambdaric" in command and ours and handler.encode() in b" ".join(command):
-            yield int(folder.name)
-
-
-def busy_processes(handler: str) -> list[int]:
-    """Those which compute at this moment."""
-    return [pid for pid in function_processes(handler) if state_of(pid) == "R"]
-
-
-def state_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "ended"

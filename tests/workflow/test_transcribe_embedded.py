@@ -1,10 +1,9 @@
 """Every path of `transcribe_embedded`; what it does to real speech, test_post_call.py sees."""
 
-from typing import Any
-
 import pytest
 
 from tests.cloud import TestCloud
+from tests.workflow.histories import failures_in
 from tests.workflow.machines import MOCKS, Machines
 
 GIVEN = {"call_id": "any-call", "work": {"bucket": "any", "prefix": "work/any-call/1"}}
@@ -15,7 +14,7 @@ TRANSCRIPT = {"transcript": {"bucket": "work", "key": "transcript.json"}}
 def mocked(machines: Machines) -> dict[str, str]:
     """Every mocked case, all started at once: their waits for a retry go by together."""
     return {
-        case: machines.start(GIVEN, variant="transcribe_embedded", case=case)
+        case: machines.start("transcribe_embedded", GIVEN, case=case)
         for case in MOCKS["transcribe_embedded"]["cases"]
     }
 
@@ -58,12 +57,3 @@ def test_ends_with_its_own_error(
     assert execution["status"] == "FAILED"
     assert execution["error"] == error
     assert execution["cause"] == f"{error}, as the test wants it."
-
-
-def failures_in(history: list[dict[str, Any]]) -> list[str]:
-    """The errors of tasks, in order."""
-    return [
-        event["taskFailedEventDetails"]["error"]
-        for event in history
-        if event["type"] == "TaskFailed"
-    ]
