@@ -1,5 +1,6 @@
 """What lies in the tables and queues of communications, and what has reached people."""
 
+import hashlib
 import json
 from importlib import import_module
 from typing import Any
@@ -58,7 +59,13 @@ class Surroundings:
         save_customer(self.cloud.dynamodb, self.cloud.name("CustomersTable"), customer)
 
     def suppress(self, address: str, reason: str = "bounce") -> None:
-        item = {"address": address, "reason": reason, "by": "any", "at": LONG_AGO}
+        item = {
+            "address_id": hashlib.sha256(address.lower().encode()).hexdigest(),
+            "address": address,
+            "reason": reason,
+            "by": "any",
+            "at": LONG_AGO,
+        }
         self.cloud.dynamodb.put_item(
             TableName=self.cloud.name("SuppressionsTable"), Item=to_attributes(item)
         )
