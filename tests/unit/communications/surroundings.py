@@ -3,6 +3,7 @@
 import hashlib
 import json
 from importlib import import_module
+from itertools import batched
 from typing import Any
 
 from moto.backends import get_backend
@@ -31,9 +32,10 @@ class Surroundings:
     def put(self, *communications: Communication) -> None:
         """Store communications as the code itself stores them."""
         table = import_module("communications.communications_table")
-        for communication in communications:
-            self.cloud.dynamodb.put_item(
-                TableName=table.COMMUNICATIONS_TABLE_NAME, Item=table._item(communication)
+        puts = [{"PutRequest": {"Item": table._item(one)}} for one in communications]
+        for some in batched(puts, 25, strict=False):
+            self.cloud.dynamodb.batch_write_item(
+                RequestItems={table.COMMUNICATIONS_TABLE_NAME: list(some)}
             )
 
     def get(self, communication_id: str = ID) -> Communication:
