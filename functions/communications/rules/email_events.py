@@ -72,7 +72,10 @@ class EmailEvent(BaseModel):
 def with_event(
     communication: Communication, event: EmailEvent, now: datetime
 ) -> Communication | None:
-    """The communication after it was told; None when it knew that already, or nothing changes."""
+    """The communication after it was told; None when it knew that already, or nothing changes.
+
+    What went to an address that was corrected since says nothing of the new one: it is history.
+    """
     happening = event.happening
     if happening is None or _knows(communication, happening, event.attempt):
         return None
@@ -84,6 +87,8 @@ def with_event(
         detail=event.bounce_sub_type or event.complaint_sub_type or event.reason,
     )
     told = communication.changed(entry)
+    if event.attempt <= told.recipient_since:
+        return told
     if event.attempt == told.attempts or told.provider_message_id is None:
         told = told.model_copy(update={"provider_message_id": event.message_id})
     return _judged(told, event.attempt)
@@ -110,11 +115,8 @@ def _knows(communication: Communication, happening: Happening, attempt: int) -> 
 def _judged(communication: Communication, attempt: int) -> Communication:
     """The state that follows from everything told so far, an attempt's event just now.
 
-    A send under way is left to its worker, and what a person gave up stays so. What went to an
-    address that was corrected since says nothing of the new one.
+    A send under way is left to its worker, and what a person gave up stays so.
     """
-    if attempt <= communication.recipient_since:
-        return communication
     latest = verdict_on(communication, communication.attempts)
     if communication.state == "DISCARDED":
         return communication

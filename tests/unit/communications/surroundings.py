@@ -1,7 +1,9 @@
 """What lies in the tables and queues of communications, and what has reached people."""
 
+import hashlib
 import json
 from importlib import import_module
+from itertools import batched
 from typing import Any
 
 from moto.backends import get_backend
@@ -30,9 +32,10 @@ class Surroundings:
     def put(self, *communications: Communication) -> None:
         """Store communications as the code itself stores them."""
         table = import_module("communications.communications_table")
-        for communication in communications:
-            self.cloud.dynamodb.put_item(
-                TableName=table.COMMUNICATIONS_TABLE_NAME, Item=table._item(communication)
+        puts = [{"PutRequest": {"Item": table._item(one)}} for one in communications]
+        for some in batched(puts, 25, strict=False):
+            self.cloud.dynamodb.batch_write_item(
+                RequestItems={table.COMMUNICATIONS_TABLE_NAME: list(some)}
             )
 
     def get(self, communication_id: str = ID) -> Communication:
@@ -58,7 +61,13 @@ class Surroundings:
         save_customer(self.cloud.dynamodb, self.cloud.name("CustomersTable"), customer)
 
     def suppress(self, address: str, reason: str = "bounce") -> None:
-        item = {"address": address, "reason": reason, "by": "any", "at": LONG_AGO}
+        item = {
+            "address_id": hashlib.sha256(address.lower().encode()).hexdigest(),
+            "address": address,
+            "reason": reason,
+            "by": "any",
+            "at": LONG_AGO,
+        }
         self.cloud.dynamodb.put_item(
             TableName=self.cloud.name("SuppressionsTable"), Item=to_attributes(item)
         )

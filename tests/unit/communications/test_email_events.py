@@ -26,7 +26,7 @@ from .factories import (
     later,
 )
 
-NAMES = ("Send", "Delivery", "DeliveryDelay", "Complaint", "Reject", "Rendering Failure")
+NAMES = ("Send", "Delivery", "DeliveryDelay", "Complaint", "Reject")
 
 
 def message(name, *, attempt=1, bounce="Permanent", message_id=None, **changed):
@@ -115,23 +115,37 @@ def test_what_a_person_gave_up_stays_so():
 
 
 @pytest.mark.parametrize(
-    ("name", "bounce", "error", "error_class"),
+    ("name", "bounce", "error"),
     [
-        ("Bounce", "Permanent", "Bounced", "permanent"),
-        ("Bounce", "Transient", "BouncedForNow", "transient"),
-        ("Bounce", "Undetermined", "BouncedForNow", "transient"),
-        ("Reject", None, "Rejected", "permanent"),
-        ("Rendering Failure", None, "Rejected", "permanent"),
+        ("Bounce", "Permanent", "Bounced"),
+        ("Bounce", "Transient", "BouncedForNow"),
+        ("Bounce", "Undetermined", "BouncedForNow"),
+        ("Reject", None, "Rejected"),
     ],
 )
 @pytest.mark.parametrize("record", [any_sending(), any_sent(), any_unknown()])
-def test_what_came_back_failed(record, name, bounce, error, error_class):
+def test_what_came_back_failed_and_no_schedule_sends_it_again(record, name, bounce, error):
     after = with_event(record, event(name, bounce=bounce), NOW)
 
     assert (after.state, after.sent) == ("FAILED", 0)
-    assert (after.error, after.error_class) == (error, error_class)
+    assert (after.error, after.error_class) == (error, "permanent")
     assert after.cause.startswith("The provider told of it afterwards")
     assert after.failed_at == format_time(NOW)
+
+
+@pytest.mark.parametrize("record", [any_sending(), any_sent(), any_unknown()])
+def test_what_ses_did_not_send_for_an_earlier_complaint_was_rejected(record):
+    after = with_event(record, on_account_list(), NOW)
+
+    assert (after.state, after.error, after.error_class) == ("FAILED", "Rejected", "permanent")
+    assert (after.history[-1].event, after.history[-1].detail) == (
+        "rejected",
+        "OnAccountSuppressionList",
+    )
+
+
+def on_account_list():
+    return event("Complaint", complaint={"complaintSubType": "OnAccountSuppressionList"})
 
 
 def test_a_bounce_of_an_earlier_attempt_fails_nothing():
@@ -170,7 +184,38 @@ def test_the_reason_of_a_rejection_is_kept():
     assert "Bad content" in after.cause
 
 
-@pytest.mark.parametrize("name", ["Open", "Click", "Subscription", "Anything"])
+# --- an address that was corrected
+
+
+@pytest.mark.parametrize("name", [*NAMES, "Bounce"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        any_communication(attempts=1, recipient_since=1),
+        any_sending(attempts=2, recipient_since=1),
+        any_sent(attempts=2, recipient_since=1),
+        any_unknown(attempts=2, recipient_since=1),
+        any_failed(attempts=2, recipient_since=1),
+    ],
+    ids=lambda record: record.state,
+)
+def test_what_went_to_another_address_is_history_and_nothing_else(record, name):
+    after = with_event(record, event(name, attempt=1), NOW)
+
+    changed = {"history", "version"}
+    assert after.model_dump(exclude=changed) == record.model_dump(exclude=changed)
+    assert (len(after.history), after.version) == (len(record.history) + 1, record.version + 1)
+
+
+def test_the_attempt_to_the_corrected_address_is_judged_by_itself():
+    sent = any_sent(attempts=2, recipient_since=1, provider_message_id="provider-2")
+
+    after = told(sent, event("Delivery", attempt=1), event("Bounce", attempt=2))
+
+    assert (after.state, after.error) == ("FAILED", "Bounced")
+
+
+@pytest.mark.parametrize("name", ["Open", "Click", "Subscription", "Rendering Failure", "Anything"])
 def test_an_event_that_changes_nothing_is_passed_over(name):
     assert event(name).happening is None
     assert with_event(any_sent(), event(name), NOW) is None
@@ -235,10 +280,11 @@ def test_a_copy_that_comes_back_does_not_undo_one_that_arrived():
 
 def test_evidence_waits_in_the_history_until_the_send_under_way_has_come_back():
     sending = told(any_sending(attempts=2), event("Delivery", attempt=1))
-    unknown = after_send(sending, 2, ReplyLost("Any", "any"), NOW, LIMITS, 0.5)
+    arrived = after_send(sending, 2, ReplyLost("Any", "any"), NOW, LIMITS, 0.5)
 
-    after = with_event(unknown, event("Bounce", attempt=2), NOW)
+    after = with_event(arrived, event("Bounce", attempt=2), NOW)
 
+    assert (sending.state, arrived.state) == ("SENDING", "SENT")
     assert (after.state, after.sent) == ("SENT", 1)
 
 
@@ -257,6 +303,7 @@ RECORDS = st.sampled_from(
         any_sent(attempts=2),
         any_unknown(attempts=2),
         any_failed(attempts=2),
+        any_unknown(attempts=2, recipient_since=1),
         discarded(any_unknown(attempts=2), "p", "any", NOW),
     ]
 )
@@ -292,6 +339,9 @@ def test_a_second_send_is_told_apart_from_the_first():
         (event("Bounce"), "bounce"),
         (event("Bounce", bounce="Transient"), None),
         (event("Complaint"), "complaint"),
+        (event("Complaint", complaint={"complaintFeedbackType": "abuse"}), "complaint"),
+        (event("Complaint", complaint={"complaintFeedbackType": "not-spam"}), None),
+        (on_account_list(), "complaint"),
         (event("Delivery"), None),
         (event("Reject"), None),
     ],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from communications.rules.email_events import EmailEvent, with_event
+from communications.rules.email_events import EmailEvent, has_arrived, with_event
 from communications.rules.lifecycle import (
     LEASE,
     LONGEST_DELAY_SECONDS,
@@ -25,6 +25,7 @@ from communications.rules.lifecycle import (
 )
 from communications.rules.send_outcomes import Accepted, Failed, ReplyLost, Throttled, TryAgain
 from shared.times import format_time
+from tests.unit.template import template
 
 from .factories import (
     LIMITS,
@@ -84,7 +85,22 @@ def test_a_claim_says_by_whom_how_often_and_until_when():
 
     assert (claim.state, claim.claimed_by) == ("SENDING", "message-1")
     assert (claim.attempts, claim.version) == (3, 8)
-    assert claim.due_at == format_time(NOW + LEASE)
+    assert claim.due_at == "2026-03-02T09:17:34Z"
+
+
+def test_a_claim_forgets_the_provider_s_id_of_the_attempt_before():
+    again = any_communication(attempts=1, provider_message_id="provider-1")
+
+    assert claimed(again, "message-2", NOW).provider_message_id is None
+
+
+def test_a_claim_outlives_the_worker_that_made_it():
+    worker = template().function_of("communications.on_communication_queued")
+    own = template().resources[worker]["Properties"]
+
+    timeout = (template().function_globals | own)["Timeout"]
+
+    assert LEASE.total_seconds() == 90 > timeout
 
 
 # --- after a send
@@ -129,6 +145,12 @@ def test_a_throttle_uses_up_no_try():
 
     assert (after.state, after.tries, after.throttles) == ("QUEUED", 2, 2)
     assert after.not_before == format_time(later(seconds=60))
+
+
+def test_another_failure_ends_a_row_of_throttles():
+    after = sent_with(TryAgain("ServiceUnavailable", "any cause"), throttles=MOST_THROTTLES - 1)
+
+    assert (after.state, after.tries, after.throttles) == ("QUEUED", 1, 0)
 
 
 def test_throttles_in_a_row_leave_one_entry():
@@ -205,6 +227,73 @@ def test_a_worker_that_is_gone_leaves_the_end_unknown():
     after = abandoned(any_sending(), NOW)
 
     assert (after.state, after.error_class, after.error) == ("UNKNOWN", "unknown", "WorkerLost")
+
+
+# --- what arrived during a send
+
+UNSENT = [
+    TryAgain("ServiceUnavailable", "any cause"),
+    Throttled("Throttling", "any cause"),
+    Failed("MessageRejected", "any cause"),
+    ReplyLost("ReadTimeoutError", "any cause"),
+]
+
+
+def delivered(attempt):
+    return EmailEvent.model_validate(
+        {
+            "eventType": "Delivery",
+            "mail": {
+                "messageId": f"provider-{attempt}",
+                "destination": [RECIPIENT],
+                "tags": {"communication_id": ["any"], "attempt": [attempt]},
+            },
+        }
+    )
+
+
+def meanwhile_delivered(**changed):
+    """A second send is under way while an event proves that the first arrived."""
+    return with_event(any_sending(attempts=2, version=5, **changed), delivered(1), NOW)
+
+
+@pytest.mark.parametrize("tries", [0, 2])
+@pytest.mark.parametrize("outcome", UNSENT)
+def test_what_arrived_by_an_earlier_attempt_is_not_sent_again(outcome, tries):
+    sending = meanwhile_delivered(tries=tries)
+
+    after = after_send(sending, 2, outcome, NOW, LIMITS, 0.5)
+
+    assert (sending.state, after.state, after.sent) == ("SENDING", "SENT", 1)
+    assert (after.error, after.error_class, after.cause, after.failed_at) == (None,) * 4
+    assert (after.version, after.provider_message_id) == (7, "provider-1")
+
+
+def test_what_arrived_by_an_earlier_attempt_is_sent_although_the_worker_is_gone():
+    after = abandoned(meanwhile_delivered(), NOW)
+
+    assert (after.state, after.sent, after.version) == ("SENT", 1, 7)
+    assert (after.error, after.error_class, after.cause, after.failed_at) == (None,) * 4
+    assert events_of(after)[-2:] == ["delivered", "reply_lost"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    list(zip(UNSENT, ("QUEUED", "QUEUED", "FAILED", "UNKNOWN"), strict=True)),
+)
+def test_what_arrived_at_another_address_is_sent_again(outcome, state):
+    sending = meanwhile_delivered(recipient_since=1)
+
+    after = after_send(sending, 2, outcome, NOW, LIMITS, 0.5)
+
+    assert (after.state, after.sent) == (state, 0)
+
+
+def test_what_arrived_at_another_address_says_nothing_of_a_worker_that_is_gone():
+    assert abandoned(meanwhile_delivered(recipient_since=1), NOW).state == "UNKNOWN"
+
+
+# --- delays
 
 
 @given(
@@ -313,13 +402,14 @@ def test_a_retry_keeps_the_address_that_it_corrects():
     assert after.version == 8
     assert events_of(after)[-2:] == ["recipient_changed", "retried"]
     assert after.history[-2].detail == RECIPIENT
+    assert after.recipient_since == after.attempts == 5
 
 
 @pytest.mark.parametrize("recipient", [None, "", RECIPIENT])
 def test_a_retry_to_the_same_address_changes_none(recipient):
     after = retried(any_failed(), "sarah.k", NOW, recipient)
 
-    assert after.recipient == RECIPIENT
+    assert (after.recipient, after.recipient_since) == (RECIPIENT, 0)
     assert "recipient_changed" not in events_of(after)
 
 
@@ -486,4 +576,6 @@ def test_whatever_happens_in_whatever_order_the_record_stays_true(state, steps):
         told = {entry.event for entry in after.history}
         if after.state == "SENT" and "resolved" not in told:
             assert after.provider_message_id == "provider-1"
+            assert has_arrived(after)
+        assert not has_arrived(after) or after.state in ("SENDING", "SENT", "DISCARDED")
         before = after

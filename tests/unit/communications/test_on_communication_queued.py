@@ -8,8 +8,14 @@ from botocore.client import BaseClient
 from botocore.exceptions import (
     ConnectionClosedError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ParamValidationError,
+    ProxyConnectionError,
     ReadTimeoutError,
+    ResponseStreamingError,
     SSLError,
 )
 from hypothesis import HealthCheck, given, settings
@@ -32,6 +38,7 @@ from .factories import (
     any_sent,
     any_sms,
     any_unknown,
+    later,
 )
 from .surroundings import FAR_AHEAD, LONG_AGO, batch, failed_ids, record
 
@@ -145,13 +152,14 @@ def test_fills_a_template_when_it_is_sent(deliver, around):
     assert around.mails()[0].subject == "Your case 7: opened"
 
 
-def test_what_is_sent_leaves_the_index_and_expires_some_day(deliver, around):
+def test_what_is_sent_leaves_the_index_and_expires_some_day(deliver, around, monkeypatch):
     around.put(any_communication())
+    monkeypatch.setattr("communications.communications_table.now", lambda: later(days=3))
 
     deliver(body())
 
     assert "open_state" not in around.item()
-    assert around.item()["expires_at"] == 1772442964 + 400 * 86400
+    assert around.item()["expires_at"] == 1772442964 + (3 + 400) * 86400
 
 
 # --- duplicates
@@ -286,7 +294,12 @@ LOST = [
     pytest.param({"before": raises(ConnectionClosedError(endpoint_url=URL))}, id="closed"),
     pytest.param({"before": raises(SSLError(endpoint_url=URL, error="any"))}, id="broken TLS"),
     pytest.param({"before": fails_with("InternalFailure", status=500)}, id="500"),
+    pytest.param({"before": fails_with("503", status=503)}, id="503 of nobody knows whom"),
     pytest.param({"before": fails_with("GatewayTimeout", status=504)}, id="504"),
+    pytest.param(
+        {"before": raises(IncompleteReadError(actual_bytes=1, expected_bytes=2))}, id="half a reply"
+    ),
+    pytest.param({"before": raises(ResponseStreamingError(error="any"))}, id="broken off"),
 ]
 
 
@@ -316,6 +329,12 @@ def test_what_may_have_gone_out_is_never_sent_again(
     [
         raises(EndpointConnectionError(endpoint_url=URL)),
         raises(ConnectTimeoutError(endpoint_url=URL)),
+        raises(ProxyConnectionError(proxy_url=URL)),
+        raises(NoCredentialsError()),
+        raises(CredentialRetrievalError(provider="any", error_msg="any")),
+        raises(ParamValidationError(report="any")),
+        fails_with("AccountSendingPausedException"),
+        fails_with("ConfigurationSetSendingPausedException"),
         fails_with("ServiceUnavailable", status=503),
         fails_with("RequestExpired"),
     ],
@@ -434,10 +453,11 @@ def test_a_lost_reply_about_the_recipient_is_no_lost_message(deliver, around, in
     around.put(any_sms())
     intercept("CheckIfPhoneNumberIsOptedOut", before=trouble)
 
-    deliver(body())
+    assert deliver(body()) == DONE
 
     assert around.texts() == []
-    assert (around.get().state, around.get().tries) == ("QUEUED", 1)
+    assert (around.get().state, around.get().tries, around.get().attempts) == ("QUEUED", 1, 1)
+    assert len(around.queued()) == 1
 
 
 @pytest.mark.parametrize(
@@ -453,7 +473,44 @@ def test_a_list_of_suppressions_that_cannot_be_read_is_no_lost_message(
     assert deliver(body()) == DONE
 
     assert around.mails() == []
-    assert around.get().state == "QUEUED"
+    assert (around.get().state, around.get().tries) == ("QUEUED", 1)
+    assert len(around.queued()) == 1
+
+
+def test_a_recipient_that_can_never_be_looked_up_is_given_up_in_the_end(deliver, around, intercept):
+    around.put(any_communication(tries=4))
+    intercept("GetItem", before=fails_with("ThrottlingException"), nth=2)
+
+    deliver(body())
+
+    assert (around.get().state, around.get().error) == ("DEAD_LETTER", "ThrottlingException")
+
+
+@pytest.mark.parametrize(
+    ("communication", "operation", "nth"),
+    [(any_communication(), "GetItem", 2), (any_sms(), "CheckIfPhoneNumberIsOptedOut", 1)],
+)
+def test_looks_for_obstacles_before_it_claims(
+    deliver, around, intercept, communication, operation, nth
+):
+    around.put(communication)
+    found = []
+    intercept(operation, before=lambda: found.append(around.get()), nth=nth)
+
+    deliver(body())
+
+    assert found == [communication]
+    assert around.get().state == "SENT"
+
+
+def test_claims_nothing_where_it_may_not_look(deliver, around, intercept):
+    around.put(any_communication())
+    intercept("GetItem", before=fails_with("AccessDeniedException"), nth=2)
+
+    fails(deliver, body())
+
+    assert around.get() == any_communication()
+    assert around.mails() == []
 
 
 # --- the record cannot be written
@@ -486,6 +543,20 @@ def test_a_send_that_could_not_be_recorded_has_an_unknown_end_and_no_second_mail
     assert result == DONE
     assert around.get().state == "UNKNOWN"
     assert len(around.mails()) == 1
+
+
+def test_logs_what_the_provider_calls_it_before_that_is_recorded(
+    deliver, around, intercept, capsys
+):
+    around.put(any_communication())
+    intercept("PutItem", before=fails_with("InternalServerError", status=500), nth=2)
+
+    fails(deliver, body())
+
+    [mail] = around.mails()
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [accepted] = [line for line in logged if line.get("message") == "provider accepted"]
+    assert (accepted["communication_id"], accepted["provider_message_id"]) == (ID, mail.id)
 
 
 def test_a_send_whose_record_was_written_is_known_when_the_message_comes_again(
@@ -575,7 +646,7 @@ ALMOST = st.fixed_dictionaries(
 
 @given(st.lists(SQS_TEXT | (ANY_JSON | ALMOST).map(json.dumps), min_size=1, max_size=4))
 @settings(
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

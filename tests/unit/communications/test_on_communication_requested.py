@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from botocore.client import BaseClient
 
 from tests.unit.aws_errors import fails_with, reply_is_lost
 
@@ -62,6 +63,47 @@ def test_composes_once_when_the_event_arrives_twice(module, around, event, conte
     assert module.handler(event, context) == DONE
 
     assert around.all() == [before]
+
+
+def test_a_replay_gives_what_was_stored_although_the_customer_s_address_is_gone(
+    module, around, event, context
+):
+    around.put_customer()
+    module.handler(event, context)
+    around.put_customer(email=None)
+
+    assert module.handler(event, context) == DONE
+
+    assert around.dead_letters() == []
+    assert [one.recipient for one in around.all()] == [RECIPIENT]
+
+
+def test_two_deliveries_at_once_are_one_communication(module, around, event, context, intercept):
+    around.put_customer()
+    intercept("PutItem", before=lambda: module.handler(event, context))
+
+    assert module.handler(event, context) == DONE
+
+    [stored] = around.all()
+    assert stored.version == 1
+    assert {body["primaryId"] for body in around.bodies()} == {stored.communication_id}
+
+
+def test_reads_the_customer_as_last_written(module, around, event, context, monkeypatch):
+    around.put_customer()
+    real, asked = BaseClient._make_api_call, []
+
+    def call(client, name, arguments):
+        if name == "GetItem":
+            asked.append(arguments)
+        return real(client, name, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+    module.handler(event, context)
+
+    assert len(asked) == 2
+    assert all(request["ConsistentRead"] for request in asked)
 
 
 def test_composes_twice_for_two_events(module, around, event, context):
@@ -134,9 +176,13 @@ INVALID = {
     "a path as template": ({"template": "../Miller"}, "template: "),
     "missing field": ({"fields": {}}, "template case_update needs the fields case_number"),
     "field too long": ({"fields": LONG | {"name": "Miller" * 100}}, "fields"),
-    "field that is no text": ({"fields": {"Miller": {"Miller": 1}}}, "detail.data.fields"),
-    "unknown field": (
+    "field that is no text": ({"fields": {"miller": {"Miller": 1}}}, "detail.data.fields: "),
+    "field that nobody may name so": (
         {"fields": {"name": "a", "case_number": "b", "status": "c", "Miller": "d"}},
+        "fields: ",
+    ),
+    "unknown field": (
+        {"fields": {"name": "a", "case_number": "b", "status": "c", "miller": "d"}},
         "template case_update has no fields but",
     ),
     "no address": (

@@ -1,11 +1,12 @@
 """Taking in what SES tells: the record learns it, and the list of suppressions."""
 
 import json
+from importlib import import_module
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.unit.aws_errors import fails_with
+from tests.unit.aws_errors import fails_with, reply_is_lost
 
 from .factories import (
     ANY_JSON,
@@ -83,7 +84,7 @@ def test_suppresses_who_bounces_or_complains(deliver, around, name, reason):
 
     deliver(told(name, recipients=["John.Smith@Example.com", "jane@example.com"]))
 
-    assert around.suppressed() == {RECIPIENT: reason, "jane@example.com": reason}
+    assert around.suppressed() == {"John.Smith@Example.com": reason, "jane@example.com": reason}
 
 
 def test_fails_what_bounced(deliver, around):
@@ -113,10 +114,63 @@ def test_suppresses_nobody_for_a_bounce_that_passes(deliver, around):
     assert around.get().error == "BouncedForNow"
 
 
-def test_suppresses_for_a_communication_that_is_not_known(deliver, around, capsys):
-    assert deliver(told("Bounce", communication_id="nobody")) == DONE
+@pytest.mark.parametrize("feedback", ["abuse", "not-spam"])
+def test_who_says_that_it_is_welcome_gets_more(deliver, around, feedback):
+    around.put(any_sent())
+
+    deliver(told("Complaint", complaint={"complaintFeedbackType": feedback}))
+
+    assert (around.suppressed() == {}) == (feedback == "not-spam")
+    assert around.get().history[-1].event == "complained"
+
+
+def test_suppresses_who_complained_to_ses_before(deliver, around):
+    around.put(any_sent())
+
+    deliver(told("Complaint", complaint={"complaintSubType": "OnAccountSuppressionList"}))
+
+    assert around.suppressed() == {RECIPIENT: "complaint"}
+    assert (around.get().state, around.get().error) == ("FAILED", "Rejected")
+
+
+@pytest.mark.parametrize("name", ["Bounce", "Complaint"])
+def test_a_redelivered_event_does_not_undo_a_release(module, deliver, around, name):
+    around.put(any_sent())
+    deliver(told(name))
+    assert import_module("communications.suppressions_table").release(RECIPIENT)
+
+    assert deliver(told(name)) == DONE
+
+    assert around.suppressed() == {}
+
+
+@pytest.mark.parametrize(
+    ("nth", "trouble"),
+    [
+        (1, {"before": fails_with("ThrottlingException")}),
+        (1, {"after": reply_is_lost}),
+        (2, {"before": fails_with("ThrottlingException")}),
+        (2, {"after": reply_is_lost}),
+    ],
+)
+def test_suppresses_whatever_write_failed_when_the_event_comes_again(
+    deliver, around, intercept, nth, trouble
+):
+    around.put(any_sent())
+    intercept("PutItem", nth=nth, **trouble)
+    with pytest.raises(Exception, match="All records failed"):
+        deliver(told("Bounce"))
+
+    assert deliver(told("Bounce")) == DONE
 
     assert around.suppressed() == {RECIPIENT: "bounce"}
+    assert around.get().error == "Bounced"
+
+
+def test_does_nothing_for_a_communication_that_is_not_known(deliver, around, capsys):
+    assert deliver(told("Bounce", communication_id="nobody")) == DONE
+
+    assert (around.suppressed(), around.all(), around.dead_letters()) == ({}, [], [])
     assert "event of an unknown communication" in capsys.readouterr().out
 
 
@@ -152,6 +206,14 @@ def test_puts_aside_what_is_not_as_documented_and_quotes_nothing(deliver, around
     assert "Miller" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("body", ["Peter Miller", "{", "Successfully"])
+def test_puts_aside_what_is_not_json(deliver, around, capsys, body):
+    assert deliver(body) == DONE
+
+    assert around.dead_letters() == [(body, "the message is not JSON")]
+    assert "Miller" not in capsys.readouterr().out
+
+
 def test_tells_again_what_others_have_changed_meanwhile(deliver, around, intercept):
     around.put(any_sending(claimed_by="message-1"))
     unknown = any_unknown(version=9)
@@ -174,7 +236,7 @@ def test_fails_only_the_message_that_failed(deliver, around, intercept):
 
 @given(ANY_JSON | TAGGED)
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.errors import TransientError
 from tests.unit.aws_errors import fails_with
 
 from .factories import any_failed
@@ -29,7 +30,7 @@ def test_starts_all_batches_of_a_run(module, around, event, context):
 
     run = around.redrive_items(RUN)["run"]
     assert sorted(around.executions()) == [f"{RUN}-1", f"{RUN}-2"]
-    assert (run["state"], run["communications"], run["batches"]) == ("RUNNING", 25, 2)
+    assert (run["state"], run["communications"]) == ("RUNNING", 25)
     assert run["started_by"] == "sarah.k"
 
 
@@ -110,6 +111,18 @@ def test_starts_what_it_could_not_when_the_event_comes_again(
     assert list(around.executions()) == [f"{RUN}-1"]
 
 
+def test_plans_a_stage_whole_or_not_at_all(module, around, event, context, intercept):
+    around.put(*(any_failed(communication_id=f"c{number:02}") for number in range(25)))
+    around.put_run(RUN)
+    intercept("TransactWriteItems", before=lambda: around.put_batch(RUN, 2))
+
+    with pytest.raises(TransientError, match="Conflict"):
+        module.handler(event, context)
+
+    assert sorted(around.redrive_items(RUN)) == ["batch#00002", "run"]
+    assert around.executions() == {}
+
+
 def test_starts_a_canary_once(module, around, event, context):
     around.put(any_failed())
     around.put_run(RUN, canary=True)
@@ -123,10 +136,28 @@ def test_starts_a_canary_once(module, around, event, context):
     assert around.redrive_items(RUN)["run"]["state"] == "RUNNING"
 
 
+@pytest.mark.parametrize("canary", [True, False])
+def test_a_run_is_running_before_anything_is_started(
+    module, around, event, context, intercept, canary
+):
+    around.put(any_failed())
+    around.put_run(RUN, canary=canary)
+    found = []
+    intercept("StartExecution", before=lambda: found.append(around.redrive_items(RUN)["run"]))
+
+    module.handler(event, context)
+
+    assert [run["state"] for run in found] == ["RUNNING"]
+
+
+@pytest.mark.parametrize("canary", [True, False])
 @pytest.mark.parametrize("state", ["FINISHED", "STOPPED", "FAILED"])
-def test_a_canary_that_ends_at_once_has_ended(module, around, event, context, intercept, state):
-    around.put_run(RUN, canary=True)
-    intercept("StartExecution", after=lambda: around.put_run(RUN, canary=True, state=state))
+def test_a_run_that_ends_at_once_has_ended(
+    module, around, event, context, intercept, state, canary
+):
+    around.put(any_failed())
+    around.put_run(RUN, canary=canary)
+    intercept("StartExecution", after=lambda: around.put_run(RUN, canary=canary, state=state))
 
     module.handler(event, context)
 

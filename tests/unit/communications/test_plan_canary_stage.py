@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.errors import RedriveUnknown
+from shared.errors import RedriveUnknown, TransientError
 
 from .factories import any_failed
 
@@ -17,6 +17,10 @@ def module(step):
 
 @pytest.fixture
 def plan(module, event_of, context):
+    return planner(module, event_of, context)
+
+
+def planner(module, event_of, context):
     return lambda stage: module.handler(event_of(MODULE) | {"stage": stage}, context)
 
 
@@ -43,15 +47,37 @@ def test_takes_one_then_ten_then_the_rest_and_nothing_twice(plan, around):
     assert everything == [f"c{number:03}" for number in range(45)]
 
 
+def test_every_later_stage_takes_what_a_run_s_batches_hold(step, event_of, context, around):
+    plan = planner(step(MODULE, MOST_BATCHES="1"), event_of, context)
+    around.put(*failures(40))
+    around.put_run(RUN, canary=True)
+
+    stages = [plan(stage) for stage in range(1, 6)]
+
+    assert [stage["communications"] for stage in stages] == [1, 10, 20, 9, 0]
+    assert stages[-1] == {"stage": 5, "communications": 0, "batches": []}
+
+
+def test_another_invocation_that_plans_the_same_stage_is_met_again(plan, around, intercept):
+    around.put(*failures(1))
+    around.put_run(RUN, canary=True)
+    intercept("TransactWriteItems", before=lambda: around.put_batch(RUN, 1))
+
+    with pytest.raises(TransientError, match="Conflict"):
+        plan(1)
+
+    assert [batch["batch"] for batch in plan(1)["batches"]] == [1]
+
+
 def test_plans_a_stage_once(plan, around):
-    around.put(*failures(30))
+    around.put(*failures(14))
     around.put_run(RUN, canary=True)
     plan(1)
     second = plan(2)
     around.put(any_failed(communication_id="older", created_at="2026-03-01T00:00:00Z"))
 
     assert plan(2) == second
-    assert plan(3)["communications"] == 20
+    assert plan(3)["communications"] == 4
 
 
 def test_leaves_out_what_failed_again_in_an_earlier_stage(plan, around):

@@ -24,7 +24,28 @@ def test_writes_the_failure_on_the_batch_and_gives_it_back(module, around, event
     assert (batch["state"], batch["error"]) == ("FAILED", "TransientError")
     assert (batch["failed_state"], batch["cause"]) == ("collect_outcomes", output["cause"])
     assert batch["finished_at"]
-    assert around.redrive_items(RUN)["run"]["state"] == "RUNNING"
+
+
+@pytest.mark.parametrize(("other", "state"), [("RUNNING", "RUNNING"), ("FINISHED", "FAILED")])
+def test_the_failure_of_its_last_batch_ends_a_run(module, around, event_of, context, other, state):
+    around.put_run(RUN, state="RUNNING")
+    around.put_batch(RUN, 1)
+    around.put_batch(RUN, 2, state=other)
+
+    module.handler(event_of(MODULE), context)
+
+    assert around.redrive_items(RUN)["run"]["state"] == state
+
+
+@pytest.mark.parametrize("batch", [1, None])
+def test_leaves_an_end_that_is_recorded(module, around, event_of, context, batch):
+    around.put_run(RUN, state="STOPPED", canary=True)
+    around.put_batch(RUN, 1, state="FINISHED")
+    before = around.redrive_items(RUN)
+
+    module.handler(event_of(MODULE) | {"batch": batch}, context)
+
+    assert around.redrive_items(RUN) == before
 
 
 def test_writes_the_failure_of_a_canary_on_its_run(module, around, event_of, context):

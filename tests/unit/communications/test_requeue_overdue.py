@@ -1,9 +1,11 @@
 """What has waited long enough is queued again, or given up."""
 
+import json
+
 import pytest
 
 from shared.times import format_time
-from tests.unit.aws_errors import fails_with
+from tests.unit.aws_errors import fails_with, reply_is_lost
 
 from .factories import (
     NOW,
@@ -122,8 +124,8 @@ def test_queues_what_it_changed_and_could_not_queue_after_some_patience(
 ):
     around.put(any_letter())
     intercept("SendMessage", before=fails_with("InternalError", status=500))
-    with pytest.raises(Exception, match="InternalError"):
-        run()
+    assert run() == {"overdue": 1, "queued": 0}
+    assert (around.get().state, around.queued()) == ("QUEUED", [])
     assert run() == {"overdue": 0, "queued": 0}
     for name in (MODULE, "communications.outbox"):
         monkeypatch.setattr(f"{name}.now", lambda: later(minutes=15))
@@ -131,6 +133,69 @@ def test_queues_what_it_changed_and_could_not_queue_after_some_patience(
     assert run() == {"overdue": 1, "queued": 1}
 
     assert len(around.queued()) == 1
+
+
+STUCK = {
+    "throttled": ("PutItem", {"before": fails_with("ThrottlingException")}, "TransientError"),
+    "reply lost": ("PutItem", {"after": reply_is_lost}, "TransientError"),
+    "denied": ("GetItem", {"before": fails_with("AccessDeniedException")}, "ClientError"),
+    "not queued": ("SendMessage", {"before": fails_with("AccessDenied")}, "ClientError"),
+}
+
+
+@pytest.mark.parametrize(("operation", "trouble", "error"), STUCK.values(), ids=STUCK)
+def test_one_that_cannot_be_handled_does_not_stop_the_others(
+    run, around, intercept, capsys, operation, trouble, error
+):
+    around.put(*three_letters())
+    intercept(operation, nth=2, **trouble)
+
+    assert run() == {"overdue": 3, "queued": 2}
+
+    assert [body["primaryId"] for body in around.bodies()] == ["c1", "c3"]
+    assert_told_of("c2", error, capsys)
+
+
+def test_one_that_was_deleted_meanwhile_does_not_stop_the_others(
+    run, around, intercept, capsys, cloud
+):
+    around.put(*three_letters())
+    key = {"communication_id": {"S": "c2"}}
+    table = cloud.name("CommunicationsTable")
+    intercept("GetItem", before=lambda: cloud.dynamodb.delete_item(TableName=table, Key=key))
+
+    assert run() == {"overdue": 3, "queued": 2}
+
+    assert_told_of("c2", "LookupError", capsys)
+
+
+def test_one_that_nobody_can_read_does_not_stop_the_others(run, around, capsys, cloud):
+    around.put(*three_letters())
+    cloud.dynamodb.update_item(
+        TableName=cloud.name("CommunicationsTable"),
+        Key={"communication_id": {"S": "c2"}},
+        UpdateExpression="SET channel = :fax",
+        ExpressionAttributeValues={":fax": {"S": "fax"}},
+    )
+
+    assert run() == {"overdue": 3, "queued": 2}
+
+    assert_told_of("c2", "ValidationError", capsys)
+
+
+def three_letters():
+    """Dead letters that are met in the order of their names."""
+    return [
+        any_letter(communication_id=f"c{number}", due_at=format_time(later(hours=number - 9)))
+        for number in (1, 2, 3)
+    ]
+
+
+def assert_told_of(communication_id, error, capsys):
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [stuck] = [x for x in logged if x.get("message") == "overdue communication not handled"]
+    assert (stuck["communication_id"], stuck["error"]) == (communication_id, error)
+    assert any(line.get("CommunicationStuck") == [1.0] for line in logged)
 
 
 def test_takes_the_longest_overdue_first_and_not_too_many(run, around, module, monkeypatch):

@@ -1,13 +1,17 @@
 """The redrive on schedule: batches of twenty, started once for each event."""
 
+from datetime import timedelta
+
 import pytest
 
+from shared.times import format_time, now
 from tests.unit.aws_errors import fails_with, reply_is_lost
 
 from .factories import any_communication, any_failed, any_sent, any_unknown
 
 MODULE = "communications.start_redrive"
 RUN = "scheduled-53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa"
+CANARY = "CommunicationsCanaryStateMachine"
 
 
 @pytest.fixture
@@ -147,6 +151,82 @@ def test_takes_what_another_try_can_heal_and_nothing_else(module, around, event,
     module.handler(event, context)
 
     assert sorted(taken(around.executions())) == ["almost", "throttled", "transient"]
+
+
+# --- runs that were forgotten
+
+
+def test_begins_what_a_person_asked_for_and_whose_event_was_lost(module, around, event, context):
+    around.put(any_failed(error_class="permanent", error="Bounced"))
+    around.put_run("lost", selection={"error": "Bounced"})
+    around.put_run("lost-canary", canary=True, selection={"error": "Any"})
+
+    module.handler(event, context)
+
+    assert list(around.executions()) == ["lost-1"]
+    assert around.executions(CANARY) == {"lost-canary": {"run_id": "lost-canary"}}
+    assert around.redrive_items("lost")["run"]["state"] == "RUNNING"
+    assert around.redrive_items("lost-canary")["run"]["state"] == "RUNNING"
+
+
+@pytest.mark.parametrize("canary", [True, False])
+@pytest.mark.parametrize("state", ["RUNNING", "FINISHED", "STOPPED", "FAILED"])
+def test_begins_nothing_that_has_begun(module, around, event, context, state, canary):
+    around.put(any_failed(error_class="permanent", error="Bounced"))
+    around.put_run("known", state=state, canary=canary, selection={"error": "Bounced"})
+
+    module.handler(event, context)
+
+    assert around.executions() == around.executions(CANARY) == {}
+
+
+# --- what canaries find out
+
+
+def hours_ago(hours):
+    return format_time(now() - timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(
+    ("canary", "state", "hours", "chosen"),
+    [
+        (True, "REQUESTED", 0, ["other"]),
+        (True, "RUNNING", 1, ["other"]),
+        (True, "STOPPED", 23, ["other"]),
+        (True, "FAILED", 23, ["other"]),
+        (True, "FINISHED", 1, ["other", "watched"]),
+        (True, "STOPPED", 25, ["other", "watched"]),
+        (False, "RUNNING", 1, ["other", "watched"]),
+    ],
+)
+def test_leaves_what_a_canary_has_not_healed_alone_for_a_day(
+    module, around, event, context, canary, state, hours, chosen
+):
+    around.put(
+        any_failed(communication_id="watched", template="case_update"),
+        any_failed(communication_id="other"),
+    )
+    around.put_run(
+        "canary",
+        canary=canary,
+        state=state,
+        started_at=hours_ago(hours),
+        selection={"template": "case_update"},
+    )
+
+    module.handler(event, context)
+
+    assert sorted(taken(around.executions())) == chosen
+
+
+def test_a_canary_of_everything_leaves_the_schedule_nothing(module, around, event, context):
+    around.put(any_failed())
+    around.put_run("canary", canary=True, state="RUNNING", started_at=hours_ago(1))
+
+    assert module.handler(event, context)["communications"] == 0
+
+
+# --- what is logged
 
 
 def test_logs_the_run_and_nobody_of_it(module, around, event, context, capsys):
