@@ -72,12 +72,15 @@ def is_healed_by_itself(failure: Mapping[str, Any]) -> bool:
 
 
 def watched_by_canaries() -> list[dict[str, str]]:
-    """The selections of canaries that run, or that stopped not long ago."""
+    """The selections of canaries that run, or that ended otherwise than well not long ago."""
     since = format_time(now() - timedelta(hours=CANARY_RESPITE_HOURS))
     return [
         run["selection"]
         for run in page_of_runs(50)[0]
-        if run["canary"] and run["state"] != "FINISHED" and run["started_at"] > since
+        if run["canary"]
+        and run["selection"]
+        and run["state"] != "FINISHED"
+        and run["started_at"] > since
     ]
 
 

@@ -35,7 +35,9 @@ PARAMETERS = {
     "DeadLetterSeconds": "5",
     "DeadLetters": "1",
     "RedriveSchedule": "rate(1 hour)",
+    # Whoever retries waits for the API, which needs a process, too.
     "RedriveConcurrency": "1",
+    "MostRedriveBatches": "4",
     "RedrivePulseSeconds": "1",
     "RedrivePatienceSeconds": "120",
 }

@@ -150,7 +150,7 @@ def test_one_that_the_api_refuses_does_not_stop_the_others(
     assert "Retry Not Possible" in entered(cloud, redrives.arns["unreachable"])
     changed, sent = (communications.read(one) for one in redrives.ids["unreachable"])
     assert (changed["state"], sent["state"]) == ("FAILED", "SENT")
-    assert "could not be reached" in cloud.alert(run["run_id"], subject="Redrive: 1 of 3")
+    assert "the API did not take them" in cloud.alert(run["run_id"], subject="Redrive: 1 of 3")
 
 
 def test_tells_nobody_when_it_is_nested(cloud: TestCloud, redrives: Redrives) -> None:
