@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -130,10 +130,16 @@ def _moto() -> Iterator[None]:
 
 
 @pytest.fixture
-def cloud(_nothing_of_the_host: None, _moto: None) -> Cloud:
-    """An empty cloud with everything that the template declares."""
+def wanted() -> Container[str] | None:
+    """The logical ids of what `cloud` has; None is everything that the template declares."""
+    return None
+
+
+@pytest.fixture
+def cloud(_nothing_of_the_host: None, _moto: None, wanted: Container[str] | None) -> Cloud:
+    """An empty cloud with the template's resources."""
     moto_api_backend.reset()
-    template().create_resources()
+    template().create_resources(wanted)
     return Cloud(template())
 
 

@@ -6,6 +6,7 @@ that a test never runs against a guess.
 
 import json
 import re
+from collections.abc import Container, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -167,28 +168,38 @@ class Template:
     def attribute(self, logical_id: str, attribute: str) -> str:
         return {"Arn": self.arn, "Name": self.name, "QueueName": self.name}[attribute](logical_id)
 
-    def create_resources(self) -> None:
+    def used_by(self, domain: str) -> set[str]:
+        """The logical ids of all that the functions of a domain name."""
+        functions = self.of_type("AWS::Serverless::Function").values()
+        own = [f for f in functions if f["Handler"].startswith(f"{domain}.")]
+        return set(_names_in([*own, self.function_globals])) & set(self.resources)
+
+    def create_resources(self, wanted: Container[str] | None = None) -> None:
         """Make what is declared of tables, buckets, queues, buses, topics, state machines,
-        secrets and configuration sets.
+        secrets and configuration sets: all, or those of the wanted logical ids.
         """
-        self._create_tables()
-        self._create_buckets()
-        for logical_id in self.of_type("AWS::SQS::Queue"):
+
+        def of_type(type_name: str) -> dict[str, dict[str, Any]]:
+            declared = self.of_type(type_name)
+            return {one: p for one, p in declared.items() if wanted is None or one in wanted}
+
+        self._create_tables(of_type("AWS::DynamoDB::Table"))
+        self._create_buckets(of_type("AWS::S3::Bucket"))
+        for logical_id in of_type("AWS::SQS::Queue"):
             client("sqs").create_queue(QueueName=self.name(logical_id))
-        for logical_id in self.of_type("AWS::Events::EventBus"):
+        for logical_id in of_type("AWS::Events::EventBus"):
             client("events").create_event_bus(Name=self.name(logical_id))
-        for logical_id in self.of_type("AWS::SNS::Topic"):
+        for logical_id in of_type("AWS::SNS::Topic"):
             client("sns").create_topic(Name=self.name(logical_id))
-        for logical_id in self.of_type("AWS::Serverless::StateMachine"):
+        for logical_id in of_type("AWS::Serverless::StateMachine"):
             client("stepfunctions").create_state_machine(
                 name=self.name(logical_id),
                 definition='{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}',
                 roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
             )
-
-        for logical_id in self.of_type("AWS::SES::ConfigurationSet"):
+        for logical_id in of_type("AWS::SES::ConfigurationSet"):
             client("ses").create_configuration_set(ConfigurationSet={"Name": self.name(logical_id)})
-        for logical_id, properties in self.of_type("AWS::SecretsManager::Secret").items():
+        for logical_id, properties in of_type("AWS::SecretsManager::Secret").items():
             generated = properties["GenerateSecretString"]
             secret = json.loads(generated["SecretStringTemplate"])
             secret[generated["GenerateStringKey"]] = "any-secret"
@@ -196,7 +207,7 @@ class Template:
                 Name=self.name(logical_id), SecretString=json.dumps(secret)
             )
 
-    def _create_tables(self) -> None:
+    def _create_tables(self, tables: dict[str, dict[str, Any]]) -> None:
         taken = (
             "AttributeDefinitions",
             "BillingMode",
@@ -204,20 +215,37 @@ class Template:
             "KeySchema",
             "LocalSecondaryIndexes",
         )
-        for logical_id, properties in self.of_type("AWS::DynamoDB::Table").items():
+        for logical_id, properties in tables.items():
             client("dynamodb").create_table(
                 TableName=self.name(logical_id),
                 **{name: self.resolve(properties[name]) for name in taken if name in properties},
             )
 
-    def _create_buckets(self) -> None:
+    def _create_buckets(self, buckets: dict[str, dict[str, Any]]) -> None:
         s3 = client("s3")
-        for logical_id, properties in self.of_type("AWS::S3::Bucket").items():
+        for logical_id, properties in buckets.items():
             s3.create_bucket(Bucket=self.name(logical_id))
             if versioning := properties.get("VersioningConfiguration"):
                 s3.put_bucket_versioning(
                     Bucket=self.name(logical_id), VersioningConfiguration=versioning
                 )
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    """What a part of the template names by Ref, GetAtt and Sub."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _names_in(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key == "Ref":
+                yield item
+            elif key == "Fn::GetAtt":
+                yield item[0]
+            elif key == "Fn::Sub":
+                yield from (name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", item))
+            else:
+                yield from _names_in(item)
 
 
 @cache

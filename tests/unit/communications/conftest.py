@@ -2,7 +2,17 @@
 
 import pytest
 
+from tests.unit.template import template
+
 from .surroundings import Surroundings
+
+USED = template().used_by("communications")
+
+
+@pytest.fixture
+def wanted():
+    """To make all that is declared takes twice as long, before each of hundreds of tests."""
+    return USED
 
 
 @pytest.fixture

@@ -402,7 +402,7 @@ TAGGED = st.fixed_dictionaries(
 
 
 @given(ANY_JSON | TAGGED)
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 def test_no_event_does_worse_than_to_be_refused(content):
     with suppress(ValidationError):
         one = parse_event(content)
