@@ -10,6 +10,7 @@ CLOUD := $(PYTHON) -m local.cloud --instance $(INSTANCE)
 
 export PYTHONPATH := functions
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/pycache
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
@@ -25,7 +26,8 @@ bootstrap: ## make or update the virtual environments (all other targets do it b
 demo: bootstrap ## real calls and messages through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
 	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
 
-test: check emulator ## everything that can be tested on one machine
+test: bootstrap ## everything that can be tested on one machine
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check emulator
 	$(BIN)/pytest -q tests/workflow tests/e2e
 
 check: bootstrap ## formats, lints, types, template, architecture and unit tests

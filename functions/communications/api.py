@@ -64,6 +64,7 @@ from shared.rest import (
 from shared.times import format_time, now
 
 EVENT_BUS_NAME = environ["EVENT_BUS_NAME"]
+FIRST_YEAR = 1970
 MOST_COUNTED = 10_000
 """Failures that are read to find clusters."""
 
@@ -191,6 +192,8 @@ def period(first: datetime | None, last: datetime | None) -> tuple[str, str]:
     """The bounds as the index has times; where there are none, text around all of them."""
     try:
         bounds = format_time(first) if first else "0", format_time(last) if last else "9"
+        if min(moment.year for moment in (first, last, now()) if moment) < FIRST_YEAR:
+            raise ValueError("years before that are not written so that they sort")
     except (OverflowError, ValueError) as error:
         raise Problem(422, "invalid-request", "A time is out of all bounds.") from error
     if bounds[0] > bounds[1]:
