@@ -73,7 +73,7 @@ def measure_storm(communications: Communications, number: int) -> list[str]:
 
 
 def measure_redrive(communications: Communications, number: int) -> None:
-    """Fail many messages for good, mend the cause, redrive them all."""
+    """Fail many messages for good, mend the cause, redrive all in as many runs as it takes."""
     if not number:
         return
     customer_id = any_customer_id()
@@ -81,14 +81,24 @@ def measure_redrive(communications: Communications, number: int) -> None:
     clear_faults(communications.cloud.endpoint)
     before = lambda_milliseconds(communications.cloud)
     begin = time.monotonic()
-    run_id = communications.redrive(error_class="permanent", customer_id=customer_id)
-    run = communications.run_ended(run_id, SECONDS_AT_MOST)
+    counts: Counter[str] = Counter()
+    histories: list[list[dict[str, Any]]] = []
+    runs = 0
+    while counts.total() < number:
+        run_id = communications.redrive(error_class="permanent", customer_id=customer_id)
+        run = communications.run_ended(run_id, SECONDS_AT_MOST)
+        if not run["communications"]:
+            break
+        runs += 1
+        counts.update(run["counts"])
+        histories += histories_of(communications.cloud, run_id)
+        print(f"  {time.monotonic() - begin:5.0f} s  run {runs}: {run['counts']} {run['causes']}")
     seconds = time.monotonic() - begin
-    histories = list(histories_of(communications.cloud, run_id))
     transitions = sum(event["type"].endswith("StateEntered") for h in histories for event in h)
-    events = max(map(len, histories))
-    print(f"redriven                 {run['communications']}: {run['counts']} {run['causes']}")
-    print(f"executions               {len(histories)}, of {events} history events at most")
+    print(f"redriven                 {counts.total()} in {runs} runs: {dict(counts)}")
+    print(
+        f"executions               {len(histories)}, of {max(map(len, histories))} events at most"
+    )
     print(f"state transitions        {transitions / number:.2f} a message")
     print(f"redriven in              {seconds:.0f} s, {number / seconds:.1f} a second")
     print_milliseconds(communications.cloud, before, number)

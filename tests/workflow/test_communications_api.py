@@ -19,7 +19,7 @@ from local.cloud.issuer import ROLES, issue_token
 from tests.cloud import SECONDS_TO_WAIT
 from tests.communications import Communications
 
-EXAMPLES = 12
+EXAMPLES = 8
 PREFIX = "/communications"
 
 
