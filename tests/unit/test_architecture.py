@@ -324,7 +324,7 @@ def test_errors_that_machines_name_exist_and_every_error_is_used():
         for part in ast.walk(aws_actions.load(module).tree)
         if isinstance(part, ast.Name)
     }
-    assert classes <= raised | {"AmbiguousError"}  # the first sender of messages raises it
+    assert classes <= raised | {"AmbiguousError"}  # the first storage provider raises it
 
 
 # --- policies
