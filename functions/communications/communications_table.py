@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from communications.rules.communication import Communication, State, from_values
+from communications.rules.communication import Communication, State
 from shared.clients import dynamodb, error_code, transient_failures
 from shared.errors import TransientError
 from shared.items import to_attributes, to_values
@@ -46,7 +46,7 @@ def get(communication_id: str) -> Communication | None:
             ConsistentRead=True,
         )
     item = reply.get("Item")
-    return from_values(to_values(item)) if item else None
+    return Communication.model_validate(to_values(item)) if item else None
 
 
 def change(
@@ -169,7 +169,8 @@ def get_many(communication_ids: Sequence[str]) -> list[Communication]:
         )
     if reply["UnprocessedKeys"]:
         raise TransientError("UnprocessedKeys", "the table did not give all that was asked for")
-    return [from_values(to_values(item)) for item in reply["Responses"][COMMUNICATIONS_TABLE_NAME]]
+    items = reply["Responses"][COMMUNICATIONS_TABLE_NAME]
+    return [Communication.model_validate(to_values(item)) for item in items]
 
 
 def _put(communication: Communication, **condition: Any) -> bool:

@@ -37,8 +37,18 @@ class Batch(TypedDict):
 
 def create_run(run_id: str, values: Mapping[str, Any]) -> bool:
     """Store a run; False when there is one with its id."""
-    item = {"run_id": run_id, "item": "run", "kind": "run", **values}
-    return _create(item)
+    try:
+        with transient_failures():
+            dynamodb().put_item(
+                TableName=REDRIVES_TABLE_NAME,
+                Item=_key(run_id, "run") | to_attributes({"kind": "run", **values}),
+                ConditionExpression="attribute_not_exists(run_id)",
+            )
+    except ClientError as error:
+        if error_code(error) == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
 
 
 def get_run(run_id: str) -> dict[str, Any] | None:
@@ -176,21 +186,6 @@ def _key(run_id: str, item: str) -> dict[str, Any]:
 
 def _batch_item(number: int) -> str:
     return f"batch#{number:05}"
-
-
-def _create(values: Mapping[str, Any]) -> bool:
-    try:
-        with transient_failures():
-            dynamodb().put_item(
-                TableName=REDRIVES_TABLE_NAME,
-                Item=to_attributes(values),
-                ConditionExpression="attribute_not_exists(run_id)",
-            )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
 
 
 def _update(run_id: str, item: str, values: Mapping[str, Any]) -> bool:

@@ -11,7 +11,6 @@ States, and who moves a communication on:
 - `DISCARDED`: a person gave it up.
 """
 
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -118,5 +117,10 @@ class Communication(BaseModel):
         return self.recipient[:4]
 
 
-def from_values(values: Mapping[str, Any]) -> Communication:
-    return Communication.model_validate(values)
+NO_FAILURE: dict[str, None] = {
+    "error_class": None,
+    "error": None,
+    "cause": None,
+    "failed_at": None,
+}
+"""What a communication says of a failure when there is none, or none any more."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
-from communications.rules.communication import Communication, Entry, Happening
+from communications.rules.communication import NO_FAILURE, Communication, Entry, Happening
 from shared.times import format_time
 
 COMMUNICATION_TAG = "communication_id"
@@ -122,7 +122,7 @@ def _judged(communication: Communication, attempt: int) -> Communication:
         return communication
     if has_arrived(communication):
         under_way = communication.state == "SENDING" and latest is None
-        return communication if under_way else _confirmed(communication)
+        return communication if under_way else confirmed(communication)
     if latest is not None:
         return _came_back(communication, communication.attempts, latest)
     verdict = verdict_on(communication, attempt)
@@ -146,18 +146,9 @@ def _resolved(communication: Communication) -> bool:
     )
 
 
-def _confirmed(communication: Communication) -> Communication:
+def confirmed(communication: Communication) -> Communication:
     """It reached the provider or the recipient: whoever means to send it again need not."""
-    return communication.model_copy(
-        update={
-            "state": "SENT",
-            "sent": 1,
-            "error_class": None,
-            "error": None,
-            "cause": None,
-            "failed_at": None,
-        }
-    )
+    return communication.model_copy(update={"state": "SENT", "sent": 1, **NO_FAILURE})
 
 
 def _came_back(communication: Communication, attempt: int, verdict: Verdict) -> Communication:

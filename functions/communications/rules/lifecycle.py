@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from communications.rules.communication import Communication, Entry, State
-from communications.rules.email_events import has_arrived
+from communications.rules.communication import NO_FAILURE, Communication, Entry, State
+from communications.rules.email_events import confirmed, has_arrived
 from communications.rules.send_outcomes import (
     Accepted,
     Failed,
@@ -94,9 +94,7 @@ def after_send(
 
 def _unless_arrived(after: Communication) -> Communication:
     """During a send an event may prove that an earlier attempt arrived: then that is the end."""
-    if after.state == "SENT" or not has_arrived(after):
-        return after
-    return _settled(after, None, "SENT").model_copy(update={"version": after.version})
+    return confirmed(after) if after.state != "SENT" and has_arrived(after) else after
 
 
 def _after(
@@ -302,10 +300,7 @@ def _queued(
         tries=0,
         throttles=0,
         lost_messages=0,
-        error_class=None,
-        error=None,
-        cause=None,
-        failed_at=None,
+        **NO_FAILURE,
         **values,
     )
 
@@ -341,16 +336,13 @@ def _failed(
 
 
 def _settled(
-    communication: Communication, entry: Entry | None, state: State, **values: str
+    communication: Communication, entry: Entry, state: State, **values: str
 ) -> Communication:
     return communication.changed(
         entry,
         state=state,
         sent=int(state == "SENT"),
-        error_class=None,
-        error=None,
-        cause=None,
-        failed_at=None,
+        **NO_FAILURE,
         **values,
     )
 

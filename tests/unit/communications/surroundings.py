@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.backends import get_backend
 
-from communications.rules.communication import Communication, from_values
+from communications.rules.communication import Communication
 from customers.table import save_customer
 from shared.customers import Customer
 from shared.items import to_attributes, to_values
@@ -39,7 +39,7 @@ class Surroundings:
             )
 
     def get(self, communication_id: str = ID) -> Communication:
-        return from_values(self.item(communication_id))
+        return Communication.model_validate(self.item(communication_id))
 
     def item(self, communication_id: str = ID) -> dict[str, Any]:
         """The item with all its columns."""
@@ -51,7 +51,7 @@ class Surroundings:
 
     def all(self) -> list[Communication]:
         reply = self.cloud.dynamodb.scan(TableName=self.cloud.name("CommunicationsTable"))
-        return [from_values(to_values(item)) for item in reply["Items"]]
+        return [Communication.model_validate(to_values(item)) for item in reply["Items"]]
 
     def put_customer(self, **changed: Any) -> None:
         customer = Customer(
