@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.items import to_attributes
 from shared.times import format_time
 from tests.communications import Communications
-from tests.workflow.machines import Variant
+from tests.workflow.machines import Machines, Variant
 
 NESTED = "broken_redrive"
 
@@ -100,3 +101,24 @@ def _store(communications: Communications, values: dict[str, Any]) -> None:
     communications.cloud.dynamodb.put_item(
         TableName=communications.cloud.outputs["RedrivesTableName"], Item=to_attributes(values)
     )
+
+
+@dataclass
+class StartedRuns:
+    """The runs that a suite has started so far, by names of its own, and the messages of each."""
+
+    communications: Communications
+    ids: dict[str, list[str]] = field(default_factory=dict)
+    run_ids: dict[str, str] = field(default_factory=dict)
+    arns: dict[str, str] = field(default_factory=dict)
+
+    def start(
+        self, machines: Machines, name: str, variant: str, given: dict[str, Any], case: str = ""
+    ) -> None:
+        """Start an execution of a stored run or batch directly."""
+        self.run_ids[name] = given["run_id"]
+        self.arns[name] = machines.start(variant, given, case=case)
+
+    def ended(self, name: str) -> dict[str, Any]:
+        """A run, once it has ended."""
+        return self.communications.run_ended(self.run_ids[name])

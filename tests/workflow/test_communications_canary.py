@@ -3,7 +3,6 @@
 All messages are composed at once and all canaries started at once; each test waits for its own.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from local.cloud.client import wait_until
 from tests.cloud import SECONDS_TO_WAIT, TestCloud
 from tests.communications import Communications, any_customer_id, any_email
-from tests.workflow.communications import store_run
+from tests.workflow.communications import StartedRuns, store_run
 from tests.workflow.histories import entered, failures_in
 from tests.workflow.machines import Machines
 
@@ -41,14 +40,8 @@ MOCKED = [
 ]
 
 
-@dataclass
-class Canaries:
+class Canaries(StartedRuns):
     """The canaries started so far, by their names above and those of mocked cases."""
-
-    communications: Communications
-    ids: dict[str, list[str]] = field(default_factory=dict)
-    run_ids: dict[str, str] = field(default_factory=dict)
-    arns: dict[str, str] = field(default_factory=dict)
 
     def begin(self, machines: Machines) -> None:
         """Fail all messages, then redrive them."""
@@ -80,12 +73,7 @@ class Canaries:
         self, machines: Machines, name: str, variant: str, *, case: str = "", **selection: str
     ) -> None:
         given = store_run(self.communications, canary=True, **selection)
-        self.run_ids[name] = given["run_id"]
-        self.arns[name] = machines.start(variant, given, case=case)
-
-    def ended(self, name: str) -> dict[str, Any]:
-        """A run, once it has ended."""
-        return self.communications.run_ended(self.run_ids[name])
+        self.start(machines, name, variant, given, case)
 
 
 @pytest.fixture(scope="module", autouse=True)

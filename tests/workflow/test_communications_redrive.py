@@ -4,7 +4,6 @@ is rare.
 All messages are composed at once and all redrives started at once; each test waits for its own.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from tests.communications import (
     any_number,
     events_of,
 )
-from tests.workflow.communications import NESTED, store_batch
+from tests.workflow.communications import NESTED, StartedRuns, store_batch
 from tests.workflow.histories import entered, failures_in
 from tests.workflow.machines import Machines
 
@@ -44,14 +43,8 @@ MOCKED = [
 ]
 
 
-@dataclass
-class Redrives:
+class Redrives(StartedRuns):
     """The redrives started so far, by their names above and those of mocked cases."""
-
-    communications: Communications
-    ids: dict[str, list[str]] = field(default_factory=dict)
-    run_ids: dict[str, str] = field(default_factory=dict)
-    arns: dict[str, str] = field(default_factory=dict)
 
     def begin(self, machines: Machines) -> None:
         """Fail all messages, then redrive them."""
@@ -62,7 +55,7 @@ class Redrives:
         }
         for case in MOCKED:
             given = store_batch(self.communications, ["mocked"])
-            self._start(machines, case, "communications_redrive", given, case)
+            self.start(machines, case, "communications_redrive", given, case)
         for one in [one for ids in self.ids.values() for one in ids]:
             self.communications.in_state(one, "FAILED")
         for name in BY_THE_API:
@@ -71,28 +64,18 @@ class Redrives:
 
     def _start_directly(self, machines: Machines) -> None:
         for variant, name in (("no_patience", "no_patience"), (NESTED, "broken")):
-            self._start(machines, name, variant, store_batch(self.communications, self.ids[name]))
+            self.start(machines, name, variant, store_batch(self.communications, self.ids[name]))
         for name in ("impatient_redrive", "waiting_redrive"):
             given = store_batch(self.communications, self.ids["waiting"][:1])
-            self._start(machines, name, name, given)
+            self.start(machines, name, name, given)
         silent = store_batch(self.communications, self.ids["silent"], tell=False)
-        self._start(machines, "silent", "communications_redrive", silent)
+        self.start(machines, "silent", "communications_redrive", silent)
         given = store_batch(self.communications, ["no.id", *self.ids["unreachable"]])
         given["communications"][1]["version"] += 5
-        self._start(machines, "unreachable", "communications_redrive", given)
+        self.start(machines, "unreachable", "communications_redrive", given)
         given = store_batch(self.communications, ["without a version"])
         del given["communications"][0]["version"]
-        self._start(machines, "unlisted", "communications_redrive", given)
-
-    def _start(
-        self, machines: Machines, name: str, variant: str, given: dict[str, Any], case: str = ""
-    ) -> None:
-        self.run_ids[name] = given["run_id"]
-        self.arns[name] = machines.start(variant, given, case=case)
-
-    def ended(self, name: str) -> dict[str, Any]:
-        """A run, once it has ended."""
-        return self.communications.run_ended(self.run_ids[name])
+        self.start(machines, "unlisted", "communications_redrive", given)
 
 
 @pytest.fixture(scope="module", autouse=True)
