@@ -192,7 +192,7 @@ def period(first: datetime | None, last: datetime | None) -> tuple[str, str]:
     """The bounds as the index has times; where there are none, text around all of them."""
     try:
         bounds = format_time(first) if first else "0", format_time(last) if last else "9"
-        if min(moment.year for moment in (first, last, now()) if moment) < FIRST_YEAR:
+        if any(moment and moment.year < FIRST_YEAR for moment in (first, last)):
             raise ValueError("years before that are not written so that they sort")
     except (OverflowError, ValueError) as error:
         raise Problem(422, "invalid-request", "A time is out of all bounds.") from error
