@@ -225,6 +225,14 @@ def test_the_retriers_are_the_same_text_everywhere():
         assert not {"States.ALL", "States.TaskFailed"} & set(retrier["ErrorEquals"])
 
 
+def test_an_error_of_dynamodb_is_retried_under_both_of_its_names():
+    """An optimised integration says DynamoDB, one of the AWS SDK says DynamoDb."""
+    for retrier in next(s["Retry"] for _, _, s in TASKS if s["Resource"].startswith(SERVICE)):
+        named = [error.split(".") for error in retrier["ErrorEquals"]]
+        optimised = [error for service, error in named if service == "DynamoDB"]
+        assert optimised == [error for service, error in named if service == "DynamoDb"] != []
+
+
 def children() -> set[str]:
     """The machines that others run as a part of theirs: a failure is recorded there."""
     reference = re.compile(r"\$\{(\w+)StateMachineArn\}")
@@ -307,7 +315,7 @@ def fails_reached(scope: asl.Scope, start: str) -> set[str]:
 def test_errors_that_machines_name_exist_and_every_error_is_used():
     classes = set(aws_actions.load("shared.errors").definitions)
     engines = re.compile(
-        r"(States|Lambda|DynamoDB|EventBridge|SNS|StepFunctions|Sandbox|Runtime)\."
+        r"(States|Lambda|DynamoDB|DynamoDb|EventBridge|SNS|StepFunctions|Sandbox|Runtime)\."
     )
     named = {
         error
