@@ -28,6 +28,8 @@ _ACTIONS = {
     },
     ("s3", "head_object"): {"s3:GetObject"},
 }
+TRANSACTED = ("ConditionCheck", "Delete", "Put", "Update")
+"""What an item of a transaction may do; each is an action of its own, with `Item` behind it."""
 _VERSIONED = {
     "s3:GetObject": "s3:GetObjectVersion",
     "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
@@ -58,7 +60,7 @@ def actions_of(module_name: str) -> set[str]:
         node = _node(*place)
         if node is None:
             continue
-        needed |= _aws_calls(node)
+        needed |= aws_calls(node)
         waiting += _named(load(place[0]), node)
     return needed
 
@@ -123,7 +125,8 @@ def _named(module: Module, node: ast.AST) -> list[tuple[str, str]]:
     ]
 
 
-def _aws_calls(node: ast.AST) -> set[str]:
+def aws_calls(node: ast.AST) -> set[str]:
+    """The actions that the calls in a piece of code need."""
     actions: set[str] = set()
     for part in ast.walk(node):
         if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
@@ -138,7 +141,7 @@ def _aws_calls(node: ast.AST) -> set[str]:
 def _written(node: ast.AST) -> set[str]:
     """What a transaction does, by the keys of its items beside the call."""
     words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
-    return {f"dynamodb:{word}Item" for word in ("Delete", "Put", "Update") if word in words}
+    return {f"dynamodb:{word}Item" for word in TRANSACTED if word in words}
 
 
 def _actions(client: str, method: str, call: ast.Call) -> set[str]:

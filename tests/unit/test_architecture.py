@@ -208,6 +208,28 @@ def test_a_wait_for_a_token_has_a_limit_and_a_route_out():
             assert limits & set(state), (scope.machine, name)
             caught = {error for catcher in state["Catch"] for error in catcher["ErrorEquals"]}
             assert caught & {"States.Timeout", "States.ALL"}, (scope.machine, name)
+            assert passes_the_token(state["Parameters"]), (scope.machine, name)
+
+
+def passes_the_token(parameters: Any) -> bool:
+    """Whether the token of a Task stands anywhere in its Parameters, where a path is read."""
+    if isinstance(parameters, list):
+        return any(map(passes_the_token, parameters))
+    if not isinstance(parameters, dict):
+        return False
+    return any(
+        "$$.Task.Token" in value if key.endswith(".$") else passes_the_token(value)
+        for key, value in parameters.items()
+    )
+
+
+def test_a_token_is_passed_by_a_path_at_any_depth():
+    def update(values: dict[str, Any]) -> dict[str, Any]:
+        return {"TransactItems": [{"Update": {"ExpressionAttributeValues": values}}]}
+
+    assert passes_the_token(update({":token": {"S.$": "$$.Task.Token"}}))
+    assert not passes_the_token(update({":token": {"S": "$$.Task.Token"}}))
+    assert not passes_the_token(update({":token": {"S.$": "$.token"}}))
 
 
 def test_the_retriers_are_the_same_text_everywhere():
@@ -225,11 +247,37 @@ def test_the_retriers_are_the_same_text_everywhere():
         assert not {"States.ALL", "States.TaskFailed"} & set(retrier["ErrorEquals"])
 
 
-def children() -> set[str]:
+def test_an_error_of_dynamodb_is_retried_under_both_of_its_names():
+    """An optimised integration says DynamoDB, one of the AWS SDK says DynamoDb."""
+    for retrier in next(s["Retry"] for _, _, s in TASKS if s["Resource"].startswith(SERVICE)):
+        named = [error.split(".") for error in retrier["ErrorEquals"]]
+        optimised = [error for service, error in named if service == "DynamoDB"]
+        assert optimised == [error for service, error in named if service == "DynamoDb"] != []
+
+
+def children(machines: dict[str, dict[str, Any]] = MACHINES) -> set[str]:
     """The machines that others run as a part of theirs: a failure is recorded there."""
-    reference = re.compile(r"\$\{(\w+)StateMachineArn\}")
-    started = {machine for name in MACHINES for machine in reference.findall(dumped(name))}
-    return {name for name in MACHINES if pascal(name) in started}
+    started = {
+        other
+        for name, definition in machines.items()
+        for other in re.findall(r"\$\{(\w+)StateMachineArn\}", json.dumps(definition))
+        if other != pascal(name)
+    }
+    return {name for name in machines if pascal(name) in started}
+
+
+def test_a_machine_that_starts_itself_is_no_part_of_another():
+    def starts(parameters: dict[str, str]) -> dict[str, Any]:
+        return {"States": {"Start": {"Type": "Task", "Parameters": parameters}}}
+
+    machines = {
+        "case": starts({"StateMachineArn.$": "$$.StateMachine.Id"}),
+        "other_case": starts({"StateMachineArn": "${OtherCaseStateMachineArn}"}),
+        "parent": starts({"StateMachineArn": "${PartStateMachineArn}"}),
+        "part": starts({}),
+    }
+
+    assert children(machines) == {"part"}
 
 
 CAUGHT = [
@@ -307,7 +355,7 @@ def fails_reached(scope: asl.Scope, start: str) -> set[str]:
 def test_errors_that_machines_name_exist_and_every_error_is_used():
     classes = set(aws_actions.load("shared.errors").definitions)
     engines = re.compile(
-        r"(States|Lambda|DynamoDB|EventBridge|SNS|StepFunctions|Sandbox|Runtime)\."
+        r"(States|Lambda|DynamoDB|DynamoDb|EventBridge|SNS|StepFunctions|Sandbox|Runtime)\."
     )
     named = {
         error
@@ -330,9 +378,39 @@ def test_errors_that_machines_name_exist_and_every_error_is_used():
 # --- policies
 
 
-def statements(logical_id: str) -> list[dict[str, Any]]:
-    policies = resource(logical_id).get("Policies", [])
-    return [statement for policy in policies for statement in policy["Statement"]]
+APART = template().of_type("AWS::IAM::Policy")
+"""Policies beside their function or machine, where a policy of its own would close a circle."""
+WITH_ROLES = [
+    *template().of_type("AWS::Serverless::Function"),
+    *template().of_type("AWS::Serverless::StateMachine"),
+]
+
+
+def statements(logical_id: str, apart: dict[str, dict[str, Any]] = APART) -> list[dict[str, Any]]:
+    """What a function or machine may do, by its own policies and by those apart from it."""
+    role = {"Ref": f"{logical_id}Role"}
+    documents = [
+        *resource(logical_id).get("Policies", []),
+        *(policy["PolicyDocument"] for policy in apart.values() if role in policy["Roles"]),
+    ]
+    return [statement for policy in documents for statement in as_list(policy["Statement"])]
+
+
+def test_a_policy_apart_counts_as_a_policy_of_whose_role_it_names():
+    one, other, *_ = WITH_ROLES
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    policy = {"Roles": [{"Ref": f"{one}Role"}], "PolicyDocument": {"Statement": [statement]}}
+
+    assert statements(one, {"Apart": policy}) == [*statements(one, {}), statement]
+    assert statements(other, {"Apart": policy}) == statements(other, {})
+
+
+def test_policies_apart_are_of_functions_and_machines_and_of_nobody_else():
+    roles = [{"Ref": f"{logical_id}Role"} for logical_id in WITH_ROLES]
+
+    assert [one for one, p in APART.items() if not p["Roles"] or {"Users", "Groups"} & set(p)] == []
+    assert [role for p in APART.values() for role in p["Roles"] if role not in roles] == []
+    assert template().of_type("AWS::IAM::ManagedPolicy") == {}
 
 
 def as_list(value: Any) -> list[Any]:
@@ -352,13 +430,7 @@ NO_TOPIC = {"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*"}
 """Telephones have no ARN; whoever sends SMS may publish to all that is no topic."""
 
 
-@pytest.mark.parametrize(
-    "logical_id",
-    [
-        *template().of_type("AWS::Serverless::Function"),
-        *template().of_type("AWS::Serverless::StateMachine"),
-    ],
-)
+@pytest.mark.parametrize("logical_id", WITH_ROLES)
 def test_no_policy_allows_more_than_named_actions_on_named_resources(logical_id):
     for statement in statements(logical_id):
         actions = as_list(statement["Action"])
@@ -367,6 +439,20 @@ def test_no_policy_allows_more_than_named_actions_on_named_resources(logical_id)
             assert (actions, statement["NotResource"]) == (["sns:Publish"], NO_TOPIC)
         elif "*" in as_list(statement["Resource"]):
             assert [action for action in actions if not NO_RESOURCE.fullmatch(action)] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "actions"),
+    [
+        ("stepfunctions().send_task_success(taskToken=token)", {"states:SendTaskSuccess"}),
+        (
+            "dynamodb().transact_write_items(TransactItems=[{'ConditionCheck': a}, {'Put': b}])",
+            {"dynamodb:ConditionCheckItem", "dynamodb:PutItem"},
+        ),
+    ],
+)
+def test_what_code_calls_is_read_from_it(code, actions):
+    assert aws_actions.aws_calls(ast.parse(code)) == actions
 
 
 @pytest.mark.parametrize("module", STEPS)
@@ -387,6 +473,7 @@ ACTIONS_OF_SERVICES = {
     "dynamodb:updateItem": {"dynamodb:UpdateItem"},
     "events:putEvents": {"events:PutEvents"},
     "sns:publish": {"sns:Publish"},
+    "states:startExecution": {"states:StartExecution"},
     "states:startExecution.sync:2": {
         "states:StartExecution",
         "states:DescribeExecution",
@@ -408,14 +495,39 @@ LOG_DELIVERY = {
 }
 
 
+def actions_of_task(state: dict[str, Any]) -> set[str]:
+    """The actions that a Task needs; a transaction those of the operations in it."""
+    if not state["Resource"].startswith(SERVICE):
+        return {"lambda:InvokeFunction"}
+    service = state["Resource"].removeprefix(SERVICE).removesuffix(".waitForTaskToken")
+    if service == "aws-sdk:dynamodb:transactWriteItems":
+        operations = {name for item in state["Parameters"]["TransactItems"] for name in item}
+        assert operations <= set(aws_actions.TRANSACTED)
+        return {f"dynamodb:{operation}Item" for operation in operations}
+    return ACTIONS_OF_SERVICES[service]
+
+
+def test_a_task_needs_what_its_transaction_or_its_start_does():
+    transaction = {
+        "Resource": "arn:aws:states:::aws-sdk:dynamodb:transactWriteItems.waitForTaskToken",
+        "Parameters": {"TransactItems": [{"ConditionCheck": {}}, {"Update": {}}, {"Put": {}}]},
+    }
+    start = {"Resource": "arn:aws:states:::states:startExecution", "Parameters": {}}
+
+    assert actions_of_task(transaction) == {
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+    }
+    assert actions_of_task(start) == {"states:StartExecution"}
+
+
 @pytest.mark.parametrize("name", MACHINES)
 def test_a_machine_may_do_what_its_states_do_and_nothing_else(name):
     needed = set(LOG_DELIVERY)
     for scope, _, state in TASKS:
         if scope.machine == name:
-            service = state["Resource"].removeprefix(SERVICE)
-            is_function = service == state["Resource"]
-            needed |= {"lambda:InvokeFunction"} if is_function else ACTIONS_OF_SERVICES[service]
+            needed |= actions_of_task(state)
 
     assert allowed(f"{pascal(name)}StateMachine") == needed
 
