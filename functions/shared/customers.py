@@ -6,12 +6,12 @@ Both lie in the customers table, keyed by `customer_id` and `item`: the customer
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.clients import dynamodb, transient_failures
 from shared.items import to_values
+from shared.times import TimeZone
 
 CUSTOMER_ITEM = "customer"
 ENTITY_PREFIX = "entity#"
@@ -23,15 +23,6 @@ EMail = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", 
 
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
 """E.164: a plus sign, the country and the number."""
-
-
-def _known_time_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"there is no time zone {name!r}")
-    return name
-
-
-TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 
 
 class StorageAccount(BaseModel):
