@@ -25,7 +25,7 @@ _ADDRESSES: dict[Channel, TypeAdapter[str]] = {
 }
 
 type FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,63}$")]
-type FieldValue = Annotated[str, StringConstraints(max_length=500)]
+type FieldValue = Annotated[str, StringConstraints(max_length=5000)]
 
 
 class CommunicationInvalid(Exception):

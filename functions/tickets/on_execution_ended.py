@@ -1,0 +1,60 @@
+"""Tell of an execution of `ticket` that ended badly, and have the ticket worked for again.
+
+An execution that timed out, was aborted or failed to record reaches no state that does. A rule on
+`Step Functions Execution Status Change` brings every bad end here. A case that nobody resolved is
+one too: its execution ends with EscalationExhausted, the ticket says so, and no other one follows.
+"""
+
+import json
+from os import environ
+from typing import Any, TypedDict
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import AliasPath, BaseModel, Field
+
+from shared.clients import sns, stepfunctions, transient_failures
+from shared.observability import count, logger, step
+from tickets.restarts import put_off_restart
+from tickets.tickets_table import get
+
+ALERTS_TOPIC_ARN = environ["ALERTS_TOPIC_ARN"]
+EXHAUSTED = "EscalationExhausted"
+
+
+class ExecutionEnded(BaseModel):
+    """The part of the status change event that matters here."""
+
+    execution_arn: str = Field(validation_alias=AliasPath("detail", "executionArn"))
+    status: str = Field(validation_alias=AliasPath("detail", "status"))
+
+
+class ExecutionInput(TypedDict):
+    ticket_id: str
+    run: int
+
+
+@step
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    ended = ExecutionEnded.model_validate(event)
+    with transient_failures():
+        execution = stepfunctions().describe_execution(executionArn=ended.execution_arn)
+    given: ExecutionInput = json.loads(execution["input"])
+    ticket_id, error = given["ticket_id"], execution.get("error") or ended.status
+    ticket = get(ticket_id)
+    if ticket is None:
+        logger.error("an execution of no ticket", ticket_id=ticket_id)
+        return
+    if error == EXHAUSTED:
+        subject, text = f"Case {ticket.number} is not resolved", f"{ticket.cause}"
+    else:
+        put_off_restart(ticket_id, given["run"])
+        subject = f"The workflow of case {ticket.number} broke off"
+        text = (
+            f"The execution of case {ticket.number} ended as {ended.status} with {error}. "
+            "Another one takes the case up by itself; its history says more, "
+            "docs/runbook.md says what to do if it breaks off again."
+        )
+    with transient_failures():
+        sns().publish(TopicArn=ALERTS_TOPIC_ARN, Subject=subject, Message=text)
+    count("CaseExecutionFailed")
+    logger.error("case's execution ended badly", ticket_id=ticket_id, error=error)

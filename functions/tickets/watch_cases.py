@@ -1,0 +1,69 @@
+"""Look after tickets: those that the machine should have looked at, and those that wait.
+
+Every change says until when the machine should have looked at it. What is overdue is woken; an
+execution that has ended, or never began, is followed by another one. Then waiting tickets are
+assigned, because shifts begin without anybody's doing.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared.clients import stepfunctions, transient_failures
+from shared.observability import count, logger, step
+from shared.times import format_time, now
+from tickets.assigning import assign_waiting
+from tickets.outbox import send_notices
+from tickets.queues_table import queue_of_ticket
+from tickets.rules.lifecycle import review
+from tickets.rules.ticket import ENDED, Change, Ticket
+from tickets.running import begin
+from tickets.tickets_table import change
+from tickets.waking import wake
+from tickets.watching import stop_watching
+from tickets.workflows_table import PATIENCE, Workflow, get_workflow, look_again, next_run, overdue
+
+MOST_AT_ONCE = 100
+
+
+@step
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    for ticket_id in overdue(format_time(now()), MOST_AT_ONCE):
+        workflow = get_workflow(ticket_id)
+        if workflow is not None:
+            look_after(workflow)
+    assign_waiting()
+
+
+def look_after(workflow: Workflow) -> None:
+    """Have an overdue ticket looked at, in whatever way is needed."""
+    ticket_id, run = workflow.ticket_id, workflow.run
+    ticket = change(ticket_id, page_of_ended)
+    if ticket.state in ENDED:
+        send_notices(ticket)
+        stop_watching(ticket, run)
+    elif wake(ticket_id) or is_running(workflow):
+        look_again(ticket_id, run, format_time(now() + PATIENCE))
+    elif next_run(ticket_id, run, now(), restart=True):
+        begin(ticket_id, run + 1)
+        count("CaseRestarted")
+        logger.warning("execution started again", ticket_id=ticket_id, run=run + 1)
+
+
+def page_of_ended(ticket: Ticket) -> Change | None:
+    """The page of a ticket that has ended, if it waited for the on-call hours."""
+    if ticket.state not in ENDED:
+        return None
+    return review(ticket, queue_of_ticket(ticket.queue), format_time(now()))
+
+
+def is_running(workflow: Workflow) -> bool:
+    """Whether the execution goes on: it may be trying something again."""
+    if workflow.execution_arn is None:
+        return False
+    try:
+        with transient_failures():
+            found = stepfunctions().describe_execution(executionArn=workflow.execution_arn)
+    except stepfunctions().exceptions.ExecutionDoesNotExist:
+        return False
+    return found["status"] == "RUNNING"
