@@ -1,8 +1,8 @@
 """What a person does with a ticket: checked against what they have seen, stored, and passed on.
 
 Every change names the version that it is a change of; who comes second gets a Problem 409 and
-undoes nothing. The record is written first; then the machine is woken, and whoever became free gets what
-waits.
+undoes nothing. The record is written first; then the machine is woken, and whoever became free gets
+what waits.
 """
 
 import hashlib
