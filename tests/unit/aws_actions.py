@@ -27,6 +27,7 @@ _ACTIONS = {
         "s3:PutObjectTagging",
     },
     ("s3", "head_object"): {"s3:GetObject"},
+    ("s3", "generate_presigned_url"): {"s3:GetObject"},
 }
 TRANSACTED = ("ConditionCheck", "Delete", "Put", "Update")
 """What an item of a transaction may do; each is an action of its own, with `Item` behind it."""
@@ -129,19 +130,21 @@ def aws_calls(node: ast.AST) -> set[str]:
     """The actions that the calls in a piece of code need."""
     actions: set[str] = set()
     for part in ast.walk(node):
-        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
+        if isinstance(part, ast.Dict):
+            actions |= _transacted(part)
+        elif isinstance(part, ast.Constant) and part.value == "NoSuchKey":
+            actions.add("s3:ListBucket")  # Without it an object that is gone is a denied one.
+        elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
             client = part.func.value
             if isinstance(client, ast.Call) and isinstance(client.func, ast.Name):
                 actions |= _actions(client.func.id, part.func.attr, part)
-                if part.func.attr == "transact_write_items":
-                    actions |= _written(node)
     return actions
 
 
-def _written(node: ast.AST) -> set[str]:
-    """What a transaction does, by the keys of its items beside the call."""
-    words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
-    return {f"dynamodb:{word}Item" for word in TRANSACTED if word in words}
+def _transacted(part: ast.Dict) -> set[str]:
+    """What an item of a transaction does, wherever it is made: `{"Put": ...}` and the like."""
+    keys = [key.value for key in part.keys if isinstance(key, ast.Constant)]
+    return {f"dynamodb:{key}Item" for key in keys if len(part.keys) == 1 and key in TRANSACTED}
 
 
 def _actions(client: str, method: str, call: ast.Call) -> set[str]:

@@ -378,39 +378,9 @@ def test_errors_that_machines_name_exist_and_every_error_is_used():
 # --- policies
 
 
-APART = template().of_type("AWS::IAM::Policy")
-"""Policies beside their function or machine, where a policy of its own would close a circle."""
-WITH_ROLES = [
-    *template().of_type("AWS::Serverless::Function"),
-    *template().of_type("AWS::Serverless::StateMachine"),
-]
-
-
-def statements(logical_id: str, apart: dict[str, dict[str, Any]] = APART) -> list[dict[str, Any]]:
-    """What a function or machine may do, by its own policies and by those apart from it."""
-    role = {"Ref": f"{logical_id}Role"}
-    documents = [
-        *resource(logical_id).get("Policies", []),
-        *(policy["PolicyDocument"] for policy in apart.values() if role in policy["Roles"]),
-    ]
-    return [statement for policy in documents for statement in as_list(policy["Statement"])]
-
-
-def test_a_policy_apart_counts_as_a_policy_of_whose_role_it_names():
-    one, other, *_ = WITH_ROLES
-    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-    policy = {"Roles": [{"Ref": f"{one}Role"}], "PolicyDocument": {"Statement": [statement]}}
-
-    assert statements(one, {"Apart": policy}) == [*statements(one, {}), statement]
-    assert statements(other, {"Apart": policy}) == statements(other, {})
-
-
-def test_policies_apart_are_of_functions_and_machines_and_of_nobody_else():
-    roles = [{"Ref": f"{logical_id}Role"} for logical_id in WITH_ROLES]
-
-    assert [one for one, p in APART.items() if not p["Roles"] or {"Users", "Groups"} & set(p)] == []
-    assert [role for p in APART.values() for role in p["Roles"] if role not in roles] == []
-    assert template().of_type("AWS::IAM::ManagedPolicy") == {}
+def statements(logical_id: str) -> list[dict[str, Any]]:
+    policies = resource(logical_id).get("Policies", [])
+    return [statement for policy in policies for statement in policy["Statement"]]
 
 
 def as_list(value: Any) -> list[Any]:
@@ -430,7 +400,13 @@ NO_TOPIC = {"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*"}
 """Telephones have no ARN; whoever sends SMS may publish to all that is no topic."""
 
 
-@pytest.mark.parametrize("logical_id", WITH_ROLES)
+@pytest.mark.parametrize(
+    "logical_id",
+    [
+        *template().of_type("AWS::Serverless::Function"),
+        *template().of_type("AWS::Serverless::StateMachine"),
+    ],
+)
 def test_no_policy_allows_more_than_named_actions_on_named_resources(logical_id):
     for statement in statements(logical_id):
         actions = as_list(statement["Action"])
