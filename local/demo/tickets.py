@@ -1,5 +1,6 @@
 """An unhappy call has opened a ticket: a representative resolves it, and lets another escalate."""
 
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ def show(cloud: Cloud, console: Console, options: Options) -> bool:
     story.watch(lambda ticket: ticket.state in COLOURS)
     console.print()
     console.print(table_of([called, burning]))
-    print_execution(cloud, console, burning)
+    print_execution(cloud, console, story, burning)
     print_what_next(cloud, console)
     return (called.state, burning.state) == ("CLOSED", "EXHAUSTED")
 
@@ -166,7 +167,7 @@ class Story:
         """What the representative does who has got it, as their own client would."""
         self.watch_one(ticket, lambda: ticket.view["assignee"] is not None)
         for quote in ticket.view["call"]["quotes"]:
-            self.tell(ticket.view["number"], f"heard in the call: {quote['text']}")
+            self.tell(ticket.view["number"], f'said in the call: "{shortened(quote["text"])}"')
         self.act(ticket, "accept")
         self.act(ticket, "comment", text="We are looking into it.", public=True)
         self.act(ticket, "pending", text="Is it still out on your side?")
@@ -197,7 +198,7 @@ class Story:
 
         self.until(look, f"ticket {ticket.view['number']}")
 
-    def until[Found](self, read: Callable[[], Found], what: str) -> Found:
+    def until[Found](self, read: Callable[[], Found | None], what: str) -> Found:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not (found := read()):
             if time.monotonic() > deadline:
@@ -212,7 +213,7 @@ class Story:
         ticket.told += len(new)
         for entry in new:
             saying = SAYINGS.get(entry["event"], entry["event"]).format(**entry)
-            self.tell(ticket.view["number"], saying)
+            self.tell(ticket.view["number"], saying.replace("_", " "))
 
     def tell(self, who: str, text: str) -> None:
         self.console.print(
@@ -238,6 +239,11 @@ def table_of(tickets: list[Followed]) -> Table:
     return table
 
 
+def shortened(text: str) -> str:
+    """What fits on a line."""
+    return textwrap.shorten(text, 60, placeholder=" ...")
+
+
 def promise(clock: dict[str, Any]) -> str:
     """What became of a promise: how much time was left, or that it was broken."""
     if clock["breached_at"] or clock["stopped_at"] is None:
@@ -246,13 +252,18 @@ def promise(clock: dict[str, Any]) -> str:
     return f"[green]after {taken.total_seconds():.0f} s[/]"
 
 
-def print_execution(cloud: Cloud, console: Console, ticket: Followed) -> None:
-    """How the workflow of a ticket that nobody resolved has ended."""
+def print_execution(cloud: Cloud, console: Console, story: Story, ticket: Followed) -> None:
+    """How the workflow of a ticket that nobody resolved ends."""
     arn = execution_arn(cloud.outputs["TicketStateMachineArn"], f"{ticket.ticket_id}-1")
-    ended = cloud.stepfunctions.describe_execution(executionArn=arn)
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = cloud.stepfunctions.describe_execution(executionArn=arn)
+        return found if found["status"] != "RUNNING" else None
+
+    end = story.until(ended, f"the end of the execution of {ticket.view['number']}")
     console.print(
-        f"The execution of {ticket.view['number']} has {ended['status']}: "
-        f"{ended.get('error')}, {ended.get('cause')}",
+        f"The execution of {ticket.view['number']} has {end['status']}: "
+        f"{end['error']}: {end['cause']}",
         markup=False,
     )
 
