@@ -15,7 +15,6 @@ import pytest
 
 from local.cloud.client import wait_until
 from local.cloud.deployment import PARAMETERS
-from local.cloud.settings import max_processes
 from shared.times import parse_time
 from tests import recordings
 from tests.cloud import INSTANCE, SECONDS_TO_WAIT, Recording, TestCloud
@@ -552,7 +551,7 @@ def test_many_recordings_at_once_are_analysed_once_each_at_a_bounded_pace(
         assert cloud.event("CallAnalysed", call_id)
         assert len(cloud.heard("CallAnalysed", call_id)) == 1
     assert 2 <= max(running) <= 2 * MAX_CONCURRENT_CALLS
-    assert 1 <= max(processes) <= max_processes()
+    assert 1 <= max(processes) <= INSTANCE.max_processes
 
 
 def test_a_message_nobody_can_read_ends_in_the_dead_letter_queue(cloud: TestCloud) -> None:
