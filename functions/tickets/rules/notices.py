@@ -7,6 +7,7 @@ from tickets.rules.queue import Manager, Queue
 from tickets.rules.ticket import Channel, ClockKind, Notice, Ticket
 
 LONGEST_IN_SMS = 1_000
+_NO_WAY: list[tuple[Channel, str | None]] = [("alert", None)]
 CLOCK_NAMES: dict[ClockKind, str] = {
     "first_response": "first response",
     "update": "next update",
@@ -65,7 +66,7 @@ def to_managers(ticket: Ticket, queue: Queue, news: str) -> tuple[Notice, ...]:
             fields={"case_number": ticket.number, "queue": ticket.queue, "news": news},
             recipient=address,
         )
-        for number, (channel, address) in enumerate(ways or [("alert", None)])
+        for number, (channel, address) in enumerate(ways or _NO_WAY)
     )
 
 

@@ -13,9 +13,7 @@ KINDS: tuple[ClockKind, ...] = ("first_response", "update", "solution")
 def started(ticket: Ticket, queue: Queue, at: str, *kinds: ClockKind) -> Ticket:
     """Start clocks, or start them anew."""
     targets = queue.targets(ticket.tier, ticket.priority)
-    fresh = {
-        kind: Clock(started_at=at, target_seconds=targets.seconds(kind)) for kind in kinds
-    }
+    fresh = {kind: Clock(started_at=at, target_seconds=targets.seconds(kind)) for kind in kinds}
     return timed(ticket.updated(clocks={**ticket.clocks, **fresh}), queue)
 
 
