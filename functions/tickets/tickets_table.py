@@ -52,7 +52,7 @@ class RunOver(Exception):
 class WaitingTicket(BaseModel):
     """A ticket that waits for somebody, as the index has it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     ticket_id: str
     tier: int

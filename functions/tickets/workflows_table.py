@@ -29,7 +29,7 @@ PATIENCE = timedelta(seconds=60)
 
 
 class Workflow(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     ticket_id: str
     run: int

@@ -132,7 +132,7 @@ class Clock(Frozen):
     """
 
     started_at: str
-    target_seconds: int | None
+    target_seconds: int | None = None
     warn_at: str | None = None
     due_at: str | None = None
     warned_at: str | None = None
@@ -143,17 +143,17 @@ class Clock(Frozen):
 class Outcome(Frozen):
     """What became of a promise."""
 
-    target_seconds: int | None
-    due_at: str | None
-    done_at: str | None
     kept: bool
+    target_seconds: int | None = None
+    due_at: str | None = None
+    done_at: str | None = None
 
 
 class Summary(Frozen):
     """What became of a ticket, in figures; `pauses` counts the customer's turns."""
 
-    resolution: str | None
-    resolved_by: str | None
+    resolution: str | None = None
+    resolved_by: str | None = None
     tier: int
     pauses: int
     clocks: dict[ClockKind, Outcome]
