@@ -35,7 +35,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         "post_call",
         {
             "trace_id": detail.trace_id,
-            "subject": "Come back to a customer after their call",
+            "subject": "Call a customer back",
             "priority": priority_of(call.reasons),
             "queue": GENERAL.name,
             "call": call.model_dump(mode="json"),

@@ -22,7 +22,7 @@ def open_ticket(source: Source, created_by: str, values: dict[str, Any]) -> Tick
     Raises SourceTaken where a request with the same key said something else. What a call or a
     message says is no matter: it has one ticket.
     """
-    ticket_id = id_of(source)
+    ticket_id = source.ticket_id
     digest = digest_of(values)
     ticket = get(ticket_id) or _stored(ticket_id, source, created_by, digest, values)
     if source.kind == "request" and ticket.request_digest != digest:
@@ -30,10 +30,6 @@ def open_ticket(source: Source, created_by: str, values: dict[str, Any]) -> Tick
     if ticket.state == "NEW":
         begin(ticket_id, run=1)
     return ticket
-
-
-def id_of(source: Source) -> str:
-    return hashlib.sha256(f"{source.kind} {source.id}".encode()).hexdigest()[:32]
 
 
 def digest_of(values: dict[str, Any]) -> str:

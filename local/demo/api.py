@@ -24,6 +24,9 @@ class Api:
         """The same key again is the same request."""
         return self._ask("POST", path, json=body, headers={"Idempotency-Key": idempotency_key})
 
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        return self._ask("PUT", path, json=body)
+
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:
         try:
             reply = self._session.request(

@@ -17,6 +17,7 @@ A representative's load counts the tickets that have them as `assignee`: those t
 IN_PROGRESS or PENDING.
 """
 
+import hashlib
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -85,6 +86,11 @@ class Source(Frozen):
 
     kind: SourceKind
     id: str
+
+    @property
+    def ticket_id(self) -> str:
+        """The id of the one ticket that this source has."""
+        return hashlib.sha256(f"{self.kind} {self.id}".encode()).hexdigest()[:32]
 
 
 class Contact(Frozen):
