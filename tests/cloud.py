@@ -21,7 +21,10 @@ from local.cloud.settings import Instance
 from post_call.execution import call_id_of
 from shared.times import format_time
 
-INSTANCE = Instance("test")
+INSTANCE = Instance("test", max_processes=32)
+"""So many processes that functions stay warm and no request finds all busy: on a laptop they
+are fewer, for each holds some 70 MB.
+"""
 SECONDS_TO_WAIT = 240.0
 """A deadline, not an expectation: two shared processors may have much to do at once."""
 STATES_ENDED = {"ANALYSED", "FAILED"}

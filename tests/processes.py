@@ -13,11 +13,12 @@ def function_processes(instance: Instance, handler: str = "") -> Iterator[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"awslambdaric" not in command or handler.encode() not in b" ".join(command):
+                continue
             environment = (folder / "environ").read_bytes()
         except OSError:
             continue
-        ours = str(instance.temporary).encode() in environment
-        if b"awslambdaric" in command and ours and handler.encode() in b" ".join(command):
+        if str(instance.temporary).encode() in environment:
             yield int(folder.name)
 
 

@@ -7,7 +7,7 @@ runs. Credentials and region come from the execution environment.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -84,6 +84,17 @@ def events() -> "EventBridgeClient":
 @cache
 def s3() -> "S3Client":
     return boto3.client("s3", config=_CONFIG)
+
+
+@cache
+def s3_links() -> "S3Client":
+    """For links to objects that somebody else follows.
+
+    Left to itself botocore signs them by an old method, or for the global host, which recent
+    buckets and other regions refuse; with the bucket in the path it names the region's own.
+    """
+    style: Any = {"addressing_style": "path"}
+    return boto3.client("s3", config=Config(signature_version="s3v4", s3=style))
 
 
 @cache

@@ -28,7 +28,7 @@ Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
 class StorageAccount(BaseModel):
     """Where a customer keeps documents; `secret_name` names the credentials and is none."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     provider: Literal["s3", "webdav"]
     location: str = Field(min_length=1, max_length=1024)
@@ -38,7 +38,7 @@ class StorageAccount(BaseModel):
 class Customer(BaseModel):
     """Whom the contact centre serves: how to reach them, in which language, at which hours."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     customer_id: Id
     name: str = Field(min_length=1, max_length=200)
@@ -53,7 +53,7 @@ class Customer(BaseModel):
 class Entity(BaseModel):
     """One set of books, site or company of a customer: the folders and templates of its periods."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     customer_id: Id
     entity_id: Id

@@ -17,7 +17,7 @@ from shared.errors import TransientError
 class Detail[Data: BaseModel](BaseModel):
     """The envelope that every event's detail is."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     event_id: str = Field(min_length=1, max_length=200)
     trace_id: str = Field(min_length=1, max_length=200)

@@ -4,6 +4,7 @@ Every route names the roles that may use it; shared.rest verifies the caller bef
 representative changes their own tickets, a supervisor everybody's.
 """
 
+import re
 import uuid
 from os import environ
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared.clients import s3
+from shared.clients import s3_links
 from shared.customers import Id, get_customer
 from shared.identity import Role
 from shared.observability import step
@@ -37,8 +38,8 @@ from tickets.api_models import (
     TicketRequest,
     TicketSummary,
     TicketView,
+    profile_of,
     representative_view,
-    summary_view,
     ticket_detail,
     ticket_view,
 )
@@ -54,7 +55,7 @@ from tickets.representatives_table import (
 from tickets.rules import lifecycle
 from tickets.rules.queue import Name, Queue
 from tickets.rules.representative import Profile, Representative
-from tickets.rules.ticket import Call, Change, Entry, Priority, Source, State, Ticket
+from tickets.rules.ticket import ENDED, Call, Change, Entry, Priority, Source, State, Ticket
 from tickets.tickets_table import page_of, page_of_history
 
 CUSTOMERS_TABLE_NAME = environ["CUSTOMERS_TABLE_NAME"]
@@ -98,9 +99,10 @@ def read_queue(name: Name) -> QueueView:
 def store_queue(name: Name, request: QueueRequest) -> QueueView:
     """Open tickets follow with their next look at the clock, in an hour at most."""
     queue = Queue(name=name, **request.settings.model_dump())
-    if not put_queue(queue, request.version):
+    stored = StoredQueue(queue=queue, version=request.version + 1)
+    if not put_queue(queue, request.version) and get_queue(name) != stored:
         raise stale(known_queue(name).version)
-    return queue_view(StoredQueue(queue=queue, version=request.version + 1))
+    return queue_view(stored)
 
 
 @api.get("/tickets/representatives", roles=ALL, summary="List representatives")
@@ -142,9 +144,9 @@ def create_ticket(request: TicketRequest) -> TicketView:
     if request.customer_id and not get_customer(CUSTOMERS_TABLE_NAME, request.customer_id):
         raise Problem(422, "unknown-customer", "There is no customer with this customer_id.")
     values = request.model_dump(mode="json", exclude={"source"}, exclude_none=True)
-    values.setdefault("required_skills", list(queue.required_skills))
+    skills = {"required_skills": queue.required_skills}
     try:
-        ticket = open_ticket(source_of(request), api.caller.subject, values)
+        ticket = open_ticket(source_of(request), api.caller.subject, values, skills)
     except SourceTaken as error:
         raise Problem(409, "idempotency-key-taken", str(error)) from error
     api.set_header("Location", f"tickets/{ticket.ticket_id}")
@@ -170,6 +172,8 @@ def list_tickets(
     cursor: Cursor = None,
 ) -> Page[TicketSummary]:
     """The latest first: the open ones, unless a phase, an assignee or a customer is named."""
+    if state is not None and phase is None:
+        phase = "ended" if state in ENDED else "open"
     given = {"assignee": assignee, "customer_id": customer_id, "phase": phase}
     wanted = {column: value for column, value in given.items() if value is not None}
     column, value = next(iter(wanted.items()), ("phase", "open"))
@@ -183,7 +187,7 @@ def list_tickets(
         start=start_of(cursor, column, value),
     )
     position = following and {name: following[name]["S"] for name in ("ticket_id", "number")}
-    return api.page([summary_view(ticket) for ticket in found], position)
+    return api.page([TicketSummary.model_validate(values) for values in found], position)
 
 
 INDEXES = {"assignee": "by_assignee", "customer_id": "by_customer", "phase": "by_phase"}
@@ -193,10 +197,16 @@ def start_of(cursor: str | None, column: str, value: str) -> dict[str, Any] | No
     """Where a page begins in an index."""
     if cursor is None:
         return None
-    position = decode_cursor(cursor, {"ticket_id", "number"})
-    if not all(position.values()):
-        raise Problem(400, "invalid-cursor", "The cursor is of another list.")
+    position = position_in(cursor, ticket_id="[0-9a-f]{32}", number=r"\d{8}-\d{5,9}")
     return {name: {"S": text} for name, text in {**position, column: value}.items()}
+
+
+def position_in(cursor: str, **patterns: str) -> dict[str, str]:
+    """What a cursor says, each part in the form that it has in this list."""
+    position = decode_cursor(cursor, set(patterns))
+    if not all(re.fullmatch(patterns[name], text, re.ASCII) for name, text in position.items()):
+        raise Problem(400, "invalid-cursor", "The cursor is of another list.")
+    return position
 
 
 @api.get("/tickets/<ticket_id>", roles=ALL, summary="Read one, with its history")
@@ -212,9 +222,7 @@ def read_history(
 ) -> Page[Entry]:
     """The first first."""
     known(ticket_id)
-    after = decode_cursor(cursor, {"entry"})["entry"] if cursor else None
-    if after == "":
-        raise Problem(400, "invalid-cursor", "The cursor is of another list.")
+    after = position_in(cursor, entry=r"\d{6,9}#\d{2}")["entry"] if cursor else None
     entries, following = page_of_history(ticket_id, limit, after)
     return api.page(entries, {"entry": following} if following else None)
 
@@ -224,6 +232,7 @@ def change_ticket(ticket_id: TicketId, request: TicketPatch) -> TicketView:
     named = request.queue and known_queue(request.queue, status=422).queue
     return changed(
         ticket_id,
+        "change",
         request,
         lambda ticket, at: lifecycle.reclassified(
             ticket,
@@ -239,7 +248,10 @@ def change_ticket(ticket_id: TicketId, request: TicketPatch) -> TicketView:
 @api.post("/tickets/<ticket_id>/accept", roles=WORK, summary="Accept a ticket")
 def accept_ticket(ticket_id: TicketId, request: ChangeRequest) -> TicketView:
     return changed(
-        ticket_id, request, lambda ticket, at: lifecycle.accepted(ticket, at, api.caller.subject)
+        ticket_id,
+        "accept",
+        request,
+        lambda ticket, at: lifecycle.accepted(ticket, at, api.caller.subject),
     )
 
 
@@ -247,6 +259,7 @@ def accept_ticket(ticket_id: TicketId, request: ChangeRequest) -> TicketView:
 def comment_ticket(ticket_id: TicketId, request: CommentRequest) -> TicketView:
     return changed(
         ticket_id,
+        "comment",
         request,
         lambda ticket, at: lifecycle.commented(
             ticket,
@@ -265,6 +278,7 @@ def pend_ticket(ticket_id: TicketId, request: PendingRequest) -> TicketView:
     until = time_of(request)
     return changed(
         ticket_id,
+        "pending",
         request,
         lambda ticket, at: lifecycle.pended(
             ticket, queue_of_ticket(ticket.queue), at, api.caller.subject, request.text, until
@@ -280,6 +294,7 @@ def pend_ticket(ticket_id: TicketId, request: PendingRequest) -> TicketView:
 def resume_ticket(ticket_id: TicketId, request: ResumeRequest) -> TicketView:
     return changed(
         ticket_id,
+        "resume",
         request,
         lambda ticket, at: lifecycle.resumed(
             ticket, queue_of_ticket(ticket.queue), at, api.caller.subject, request.text
@@ -291,6 +306,7 @@ def resume_ticket(ticket_id: TicketId, request: ResumeRequest) -> TicketView:
 def resolve_ticket(ticket_id: TicketId, request: ResolveRequest) -> TicketView:
     return changed(
         ticket_id,
+        "resolve",
         request,
         lambda ticket, at: lifecycle.resolved(
             ticket, queue_of_ticket(ticket.queue), at, api.caller.subject, request.resolution
@@ -302,6 +318,7 @@ def resolve_ticket(ticket_id: TicketId, request: ResolveRequest) -> TicketView:
 def decline_ticket(ticket_id: TicketId, request: ReasonRequest) -> TicketView:
     return changed(
         ticket_id,
+        "decline",
         request,
         lambda ticket, at: lifecycle.declined(
             ticket, queue_of_ticket(ticket.queue), at, api.caller.subject, request.reason
@@ -313,9 +330,10 @@ def decline_ticket(ticket_id: TicketId, request: ReasonRequest) -> TicketView:
 def escalate_ticket(ticket_id: TicketId, request: ReasonRequest) -> TicketView:
     return changed(
         ticket_id,
+        "escalate",
         request,
         lambda ticket, at: lifecycle.escalation_asked(
-            ticket, at, api.caller.subject, request.reason
+            ticket, queue_of_ticket(ticket.queue), at, api.caller.subject, request.reason
         ),
     )
 
@@ -327,6 +345,7 @@ def reassign_ticket(ticket_id: TicketId, request: ReassignRequest) -> TicketView
         raise Problem(422, "unknown-representative", "There is no representative with this id.")
     return changed(
         ticket_id,
+        "reassign",
         request,
         lambda ticket, at: lifecycle.reassigned(
             ticket, queue_of_ticket(ticket.queue), at, api.caller.subject, to, request.reason
@@ -336,13 +355,15 @@ def reassign_ticket(ticket_id: TicketId, request: ReassignRequest) -> TicketView
 
 @api.post("/tickets/<ticket_id>/merge", roles=WORK, summary="Let it go on as another ticket")
 def merge_ticket(ticket_id: TicketId, request: MergeRequest) -> TicketView:
-    queue = queue_of_ticket(known(request.into).queue)
+    known(request.into)
 
     def rule(ticket: Ticket, into: Ticket, at: str) -> tuple[Change, Change]:
         must_be_theirs(ticket)
+        queue = queue_of_ticket(ticket.queue)
         return lifecycle.merged(ticket, into, queue, at, api.caller.subject)
 
-    return shown(merge(ticket_id, request.version, request.into, own_request_id(), rule))
+    request_id = own_request_id("merge", request)
+    return shown(merge(ticket_id, request.version, request.into, request_id, rule))
 
 
 @api.post("/tickets/<ticket_id>/reopen", roles=WORK | {"service"}, summary="Take it up again")
@@ -355,14 +376,14 @@ def reopen_ticket(ticket_id: TicketId, request: ReasonRequest) -> TicketView:
         queue = queue_of_ticket(ticket.queue)
         return lifecycle.reopened(ticket, queue, at, api.caller.subject, request.reason)
 
-    return shown(reopen(ticket_id, request.version, own_request_id(), rule))
+    return shown(reopen(ticket_id, request.version, own_request_id("reopen", request), rule))
 
 
 # --- what the routes have in common
 
 
 def changed(
-    ticket_id: str, request: ChangeRequest, rule: Rule, *, anybody: bool = False
+    ticket_id: str, action: str, request: ChangeRequest, rule: Rule, *, anybody: bool = False
 ) -> TicketView:
     """Make a change of a ticket that is the caller's own, unless they are more than that."""
 
@@ -371,7 +392,8 @@ def changed(
             must_be_theirs(ticket)
         return rule(ticket, at)
 
-    return shown(act(ticket_id, request.version, own_request_id(), permitted))
+    request_id = own_request_id(action, request)
+    return shown(act(ticket_id, request.version, request_id, permitted))
 
 
 def must_be_theirs(ticket: Ticket) -> None:
@@ -381,8 +403,10 @@ def must_be_theirs(ticket: Ticket) -> None:
         raise Problem(403, "not-yours", "This ticket is not yours; a supervisor can change it.")
 
 
-def own_request_id() -> str | None:
-    return request_id_of(api.caller.subject, api.idempotency_key())
+def own_request_id(action: str, request: ChangeRequest) -> str | None:
+    """The same for the same key, action and body."""
+    key = api.idempotency_key()
+    return request_id_of(api.caller.subject, key, action, request.model_dump_json())
 
 
 def time_of(request: PendingRequest) -> str | None:
@@ -401,7 +425,7 @@ def link_to(call: Call | None) -> str | None:
     """Where whoever reads the ticket can read the call's redacted analysis, for some minutes."""
     if call is None:
         return None
-    return s3().generate_presigned_url(
+    return s3_links().generate_presigned_url(
         "get_object",
         Params={"Bucket": call.analysis_bucket, "Key": call.analysis_key},
         ExpiresIn=LINK_SECONDS,
@@ -433,8 +457,9 @@ def stored_profile(representative_id: str, profile: Profile, version: int) -> Re
     """Store a profile; whoever has room now gets what waits."""
     stored = put_profile(representative_id, profile, version)
     if stored is None:
-        current = get_representative(representative_id)
-        raise stale(current.version if current else 0)
+        stored = get_representative(representative_id)
+        if stored is None or (stored.version, profile_of(stored)) != (version + 1, profile):
+            raise stale(stored.version if stored else 0)
     assign_freed()
     return shown_representative(stored)
 

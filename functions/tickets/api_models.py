@@ -142,10 +142,10 @@ class TicketSummary(BaseModel):
     priority: Priority
     queue: str
     tier: int
-    assignee: str | None
-    customer_id: str | None
+    assignee: str | None = None
+    customer_id: str | None = None
     created_at: str
-    due_at: str | None = Field(description="Which of its promises is due first")
+    due_at: str | None = Field(default=None, description="Which of its promises is due first")
 
 
 class CallView(Call):
@@ -204,10 +204,6 @@ class RepresentativeView(BaseModel):
     profile: Profile
 
 
-def summary_view(ticket: Ticket) -> TicketSummary:
-    return TicketSummary.model_validate(ticket.model_dump(include=set(TicketSummary.model_fields)))
-
-
 def ticket_view(ticket: Ticket, link: str | None) -> TicketView:
     call = CallView(**ticket.call.model_dump(), link=link) if ticket.call and link else None
     return TicketView(
@@ -227,8 +223,12 @@ def representative_view(one: Representative, on_shift: bool) -> RepresentativeVi
         version=one.version,
         load=one.load,
         on_shift=on_shift,
-        profile=Profile.model_validate(one.model_dump(include=set(Profile.model_fields))),
+        profile=profile_of(one),
     )
+
+
+def profile_of(one: Representative) -> Profile:
+    return Profile.model_validate(one.model_dump(include=set(Profile.model_fields)))
 
 
 def situation(ticket: Ticket) -> str:

@@ -4,6 +4,9 @@ Several may do this at once. A ticket goes to one representative and nobody gets
 room for, because both are conditions of one transaction; who loses tries the next.
 """
 
+from collections.abc import Iterator
+from itertools import chain, islice
+
 from shared.errors import TransientError
 from shared.observability import count, logger
 from shared.times import format_time, now
@@ -14,34 +17,54 @@ from tickets.rules.lifecycle import assigned
 from tickets.rules.representative import Representative
 from tickets.rules.ticket import WAITS_FOR_SOMEBODY, Ticket
 from tickets.tickets_table import (
-    FAR,
     RepresentativeFull,
+    RunOver,
     WaitingTicket,
+    as_waiting,
     get,
     save,
     waiting,
 )
 from tickets.waking import wake
 
-MOST_AT_ONCE = 200
-"""Tickets that are looked at: with more than these waiting, somebody looks again soon."""
+MOST_FOR_A_CALLER = 100
+"""Waiting tickets that are looked at while somebody waits for an answer."""
 
 
-def assign_waiting(own: Ticket | None = None) -> None:
+def assign_waiting(own: Ticket | None = None, most: int | None = None) -> None:
     """Assign what waits, the ticket whose promise is due first before all others, as far as
-    representatives have room. `own` counts as waiting even where the index is not so far.
+    representatives are there and have room. `own` counts as waiting even where the index is not so
+    far; with `most`, no more tickets than that are looked at.
     """
-    tickets = {one.ticket_id: one for one in waiting(MOST_AT_ONCE)}
-    if own is not None:
-        tickets[own.ticket_id] = WaitingTicket.model_validate(
-            {"due_at": FAR} | own.model_dump(exclude_none=True)
-        )
-    representatives = {one.representative_id: one for one in every_representative()}
-    for ticket in sorted(tickets.values(), key=lambda one: (one.due_at, one.ticket_id)):
-        if not any(one.has_room for one in representatives.values()):
-            return
-        if _assign(ticket, representatives) and (own is None or ticket.ticket_id != own.ticket_id):
+    tickets = islice(_in_order(own), most)
+    first = next(tickets, None)
+    if first is None:
+        return
+    free = free_now()
+    for ticket in chain([first], tickets) if free else ():
+        try:
+            given = _assign(ticket, free)
+        except (LookupError, RunOver, ValueError) as error:
+            # What is wrong with one ticket must not keep all others waiting.
+            count("AssignmentFailed")
+            logger.error(
+                "ticket not assigned", ticket_id=ticket.ticket_id, error=type(error).__name__
+            )
+            continue
+        if given and (own is None or ticket.ticket_id != own.ticket_id):
             wake(ticket.ticket_id)
+        if not free:
+            return
+
+
+def free_now() -> dict[str, Representative]:
+    """Who is there and has room, by id."""
+    moment = now()
+    return {
+        one.representative_id: one
+        for one in every_representative()
+        if one.has_room and one.is_there(moment)
+    }
 
 
 def assign_freed() -> None:
@@ -49,42 +72,55 @@ def assign_freed() -> None:
     done now, the schedule does.
     """
     try:
-        assign_waiting()
+        assign_waiting(most=MOST_FOR_A_CALLER)
     except TransientError as error:
         count("AssignmentLeftToSchedule")
         logger.warning("waiting tickets not assigned", error=error.code)
 
 
-def _assign(waits: WaitingTicket, representatives: dict[str, Representative]) -> bool:
-    """Give a ticket to somebody; False where nobody can take it, or it is not waiting any more."""
-    while chosen := choose(waits, representatives.values(), now()):
-        ticket = get(waits.ticket_id)
-        if ticket is None or ticket.state not in WAITS_FOR_SOMEBODY:
+def _in_order(own: Ticket | None) -> Iterator[WaitingTicket]:
+    """What waits, with one's own ticket where it belongs."""
+    mine = None if own is None else as_waiting(own)
+    for ticket in waiting():
+        if mine is not None and mine.serve_by <= ticket.serve_by:
+            yield mine
+            mine = None
+        if own is None or ticket.ticket_id != own.ticket_id:
+            yield ticket
+    if mine is not None:
+        yield mine
+
+
+def _assign(waits: WaitingTicket, free: dict[str, Representative]) -> bool:
+    """Give a ticket to one of those who have room; False where nobody of them can take it, or it is
+    not waiting any more.
+    """
+    if choose(waits, free.values(), now()) is None:
+        return False
+    while (ticket := get(waits.ticket_id)) and ticket.state in WAITS_FOR_SOMEBODY:
+        chosen = choose(ticket, free.values(), now())
+        if chosen is None:
             return False
-        moment = now()
         made = assigned(
-            ticket, queue_of_ticket(ticket.queue), chosen.representative_id, format_time(moment)
+            ticket, queue_of_ticket(ticket.queue), chosen.representative_id, format_time(now())
         )
         if made is None:
             return False
         try:
-            if not save(made):
-                continue
+            stored = save(made)
         except RepresentativeFull:
-            _look_again(chosen, representatives)
-            continue
-        representatives[chosen.representative_id] = chosen.model_copy(
-            update={"load": chosen.load + 1, "turn": int(moment.timestamp() * 1_000_000)}
-        )
-        count("CaseAssigned")
-        return True
+            stored = False
+        _look_again(chosen.representative_id, free)
+        if stored:
+            count("CaseAssigned")
+            return True
     return False
 
 
-def _look_again(chosen: Representative, representatives: dict[str, Representative]) -> None:
-    """Somebody else gave them a ticket: see what room they have now."""
-    current = get_representative(chosen.representative_id)
+def _look_again(representative_id: str, free: dict[str, Representative]) -> None:
+    """See what room somebody has by now."""
+    current = get_representative(representative_id)
     if current is None or not current.has_room:
-        del representatives[chosen.representative_id]
+        del free[representative_id]
     else:
-        representatives[chosen.representative_id] = current
+        free[representative_id] = current

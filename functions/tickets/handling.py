@@ -6,6 +6,7 @@ what waits.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 
 from shared.problems import Problem
@@ -53,12 +54,14 @@ def merge(
     ticket_id: str, version: int, into: str, request_id: str | None, rule: MergeRule
 ) -> Ticket:
     """Let a ticket go on as another one; the version is the first one's."""
-    ticket, other = known(ticket_id), known(into)
-    if ticket.version != version:
+    ticket = known(ticket_id)
+    while ticket.version == version:
+        made, taken = possible(lambda it, at: rule(it, known(into), at), ticket)
+        if stored(signed(made, request_id), taken):
+            break
+        ticket = known(ticket_id)  # Where only the other one has changed, it is read again.
+    else:
         return repeated(ticket, version, request_id)
-    made, taken = possible(lambda it, at: rule(it, other, at), ticket)
-    if not stored(signed(made, request_id), taken):
-        return repeated(known(ticket_id), version, request_id)
     wake(ticket_id)
     if ticket.assignee is not None:
         assign_freed()
@@ -79,9 +82,10 @@ def reopen(ticket_id: str, version: int, request_id: str | None, rule: Rule) -> 
     return made.after
 
 
-def request_id_of(caller: str, key: str | None) -> str | None:
+def request_id_of(caller: str, key: str | None, *content: str) -> str | None:
     """What makes a caller's repeated request the same; None where they gave no key."""
-    return key and hashlib.sha256(f"{len(caller)} {caller} {key}".encode()).hexdigest()[:32]
+    parts = json.dumps([caller, key, *content])
+    return key and hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
 def possible[Made](rule: Callable[[Ticket, str], Made], ticket: Ticket) -> Made:

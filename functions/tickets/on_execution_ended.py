@@ -45,7 +45,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         logger.error("an execution of no ticket", ticket_id=ticket_id)
         return
     if error == EXHAUSTED:
-        subject, text = f"Case {ticket.number} is not resolved", f"{ticket.cause}"
+        subject = f"Case {ticket.number} is not resolved"
+        text = ticket.cause or "Somebody has taken it up again meanwhile."
     else:
         put_off_restart(ticket_id, given["run"])
         subject = f"The workflow of case {ticket.number} broke off"

@@ -1,7 +1,7 @@
 """Open a case: find out whom it is about, read what its call was about, and start its clocks.
 
-The ticket is stored already, with its number. A ticket that is open, because its execution is not
-its first, is only claimed.
+The ticket is stored already, with its number. One that is open, because this execution is not its
+first, is left as it is.
 """
 
 from os import environ
@@ -21,7 +21,6 @@ from tickets.rules.call_findings import call_of, customer_of, priority_of, queue
 from tickets.rules.lifecycle import opened
 from tickets.rules.ticket import Call, Contact, Ticket
 from tickets.turns import own_change, own_ticket
-from tickets.workflows_table import claim
 
 CUSTOMERS_TABLE_NAME = environ["CUSTOMERS_TABLE_NAME"]
 
@@ -29,7 +28,6 @@ CUSTOMERS_TABLE_NAME = environ["CUSTOMERS_TABLE_NAME"]
 class Input(TypedDict):
     ticket_id: str
     run: int
-    execution_arn: str
 
 
 class Output(TypedDict):
@@ -40,7 +38,7 @@ class Output(TypedDict):
 def handler(event: Input, context: LambdaContext) -> Output:
     ticket_id, run = event["ticket_id"], event["run"]
     ticket = own_ticket(ticket_id, run)
-    if ticket is None or not claim(ticket_id, run, event["execution_arn"]):
+    if ticket is None:
         return {"opened": False}
     if ticket.state == "NEW":
         found = findings_of(ticket)
@@ -64,21 +62,27 @@ def findings_of(ticket: Ticket) -> dict[str, Any]:
         found["customer_id"] = customer.customer_id
         if ticket.contact is None:
             found["contact"] = Contact(
-                name=customer.name, email=customer.email, phone=customer.phone
+                name=customer.name, email=customer.email, phone=customer.phone, is_customer=True
             )
     return found
 
 
 def findings_of_call(call: Call) -> tuple[dict[str, Any], str | None]:
-    """Queue, priority and quotes from the call's analysis, and whose call it was."""
+    """Queue, priority and quotes from the call's analysis, and whose call it was. An analysis that
+    cannot be read is no reason to leave the customer alone.
+    """
+    found, customer_id = call, None
     try:
         document = read_json(call.analysis_bucket, call.analysis_key)
+        found = call_of(document, call.analysis_bucket, call.analysis_key)
+        customer_id = customer_of(document)
     except ClientError as error:
         if error_code(error) != "NoSuchKey":
             raise
         logger.warning("the call's analysis is gone")
-        return {"call": call}, None
-    found = call_of(document, call.analysis_bucket, call.analysis_key)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        count("AnalysisUnreadable")
+        logger.error("the call's analysis is not of its shape", error=type(error).__name__)
     reasons = found.reasons or call.reasons
     queues = [stored.queue for stored in every_queue()]
     name = queue_of(reasons, queues)
@@ -89,4 +93,4 @@ def findings_of_call(call: Call) -> tuple[dict[str, Any], str | None]:
         "priority": priority_of(reasons),
         "required_skills": queue.required_skills,
     }
-    return findings, customer_of(document)
+    return findings, customer_id

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from shared.observability import count, logger
@@ -16,15 +17,23 @@ class SourceTaken(Exception):
     """The source has a ticket already, of other contents."""
 
 
-def open_ticket(source: Source, created_by: str, values: dict[str, Any]) -> Ticket:
-    """The source's ticket: a new one, or the one that there is.
+def open_ticket(
+    source: Source,
+    created_by: str,
+    values: dict[str, Any],
+    defaults: Mapping[str, Any] | None = None,
+) -> Ticket:
+    """The source's ticket: a new one, or the one that there is. `defaults` are no part of what was
+    said.
 
     Raises SourceTaken where a request with the same key said something else. What a call or a
     message says is no matter: it has one ticket.
     """
     ticket_id = source.ticket_id
     digest = digest_of(values)
-    ticket = get(ticket_id) or _stored(ticket_id, source, created_by, digest, values)
+    ticket = get(ticket_id) or _stored(
+        ticket_id, source, created_by, digest, {**(defaults or {}), **values}
+    )
     if source.kind == "request" and ticket.request_digest != digest:
         raise SourceTaken("This key was used before, for another ticket.")
     if ticket.state == "NEW":

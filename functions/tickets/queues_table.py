@@ -19,7 +19,7 @@ QUEUES_TABLE_NAME = os.environ["QUEUES_TABLE_NAME"]
 class StoredQueue(BaseModel):
     """Settings with their version; 0 where nobody has stored any."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     queue: Queue
     version: int

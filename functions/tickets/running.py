@@ -23,7 +23,7 @@ def begin(ticket_id: str, run: int) -> None:
         with transient_failures():
             stepfunctions().start_execution(
                 stateMachineArn=STATE_MACHINE_ARN,
-                name=f"{ticket_id}-{run}",
+                name=name_of(ticket_id, run),
                 input=json.dumps({"ticket_id": ticket_id, "run": run}),
             )
     except stepfunctions().exceptions.ExecutionAlreadyExists:
@@ -31,3 +31,8 @@ def begin(ticket_id: str, run: int) -> None:
     except TransientError as error:
         count("StartLeftToSchedule")
         logger.warning("execution not started", ticket_id=ticket_id, error=error.code)
+
+
+def name_of(ticket_id: str, run: int) -> str:
+    """What a ticket's execution of that number is called, by whomever it is started."""
+    return f"{ticket_id}-{run}"

@@ -2,15 +2,15 @@
 
 A ticket's item has a column for each index besides its record: `phase` (open or ended) by
 `number`, `customer_id` by `number`, `assignee` by `number`, and, while nobody has the
-ticket, `waiting` by `due_at`. The history has an item for each thing that happened; it is only ever
-added to.
+ticket, `waiting` by `serve_by`. The history has an item for each thing that happened; it is only
+ever added to.
 """
 
 import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -28,9 +28,12 @@ TICKETS_TABLE_NAME = os.environ["TICKETS_TABLE_NAME"]
 HISTORY_TABLE_NAME = os.environ["TICKET_HISTORY_TABLE_NAME"]
 
 FAR = "9999"
-"""Sorts behind every time."""
+"""Until when a ticket is to be served of which nothing is promised: behind every time."""
 
 _MOST_COLLISIONS = 5
+_PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
+"""Reasons for which a transaction is cancelled that may not hold the next time."""
+
 _MOST_CONFLICTS = 20
 _READ_AT_ONCE = 200
 _MOST_READS_OF_A_PAGE = 10
@@ -49,7 +52,7 @@ class RunOver(Exception):
 class WaitingTicket(BaseModel):
     """A ticket that waits for somebody, as the index has it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     ticket_id: str
     tier: int
@@ -57,7 +60,18 @@ class WaitingTicket(BaseModel):
     declined_by: tuple[str, ...] = ()
     returned_by: tuple[str, ...] = ()
     preferred: str | None = None
-    due_at: str = FAR
+    serve_by: str
+
+
+def as_waiting(ticket: Ticket) -> WaitingTicket:
+    """A ticket as the index will have it."""
+    return WaitingTicket.model_validate(
+        ticket.model_dump(exclude_none=True) | {"serve_by": serve_by(ticket)}
+    )
+
+
+def serve_by(ticket: Ticket) -> str:
+    return ticket.due_at or FAR
 
 
 # --- reading
@@ -99,17 +113,22 @@ def page_of_history(
     return entries, following["entry"]["S"] if following else None
 
 
-def waiting(limit: int) -> list[WaitingTicket]:
+def waiting() -> Iterator[WaitingTicket]:
     """Tickets that wait for somebody, the one whose promise is due first before all others."""
-    with transient_failures():
-        reply = dynamodb().query(
+    pages = (
+        dynamodb()
+        .get_paginator("query")
+        .paginate(
             TableName=TICKETS_TABLE_NAME,
             IndexName="by_due",
             KeyConditionExpression="waiting = :yes",
             ExpressionAttributeValues={":yes": {"S": "yes"}},
-            Limit=limit,
         )
-    return [WaitingTicket.model_validate(to_values(item)) for item in reply["Items"]]
+    )
+    with transient_failures():
+        for page in pages:
+            for item in page["Items"]:
+                yield WaitingTicket.model_validate(to_values(item))
 
 
 def page_of(
@@ -120,21 +139,23 @@ def page_of(
     equal: Mapping[str, str],
     limit: int,
     start: Attributes | None,
-) -> tuple[list[Ticket], Attributes | None]:
+) -> tuple[list[dict[str, Any]], Attributes | None]:
     """One page of an index, the latest first, and the key where the next one begins.
 
     `equal` names columns and the values they must have. What they leave out costs reading all the
     same, so a page may be shorter than its limit, or empty, with more to come.
     """
     found: list[Attributes] = []
-    for number, (items, following) in enumerate(_reads(index, column, value, equal, start), 1):
+    for number, (items, following) in enumerate(
+        _reads(index, column, value, equal, limit, start), 1
+    ):
         found += items
         if len(found) > limit:
             last, keys = found[limit - 1], _KEYS[index]
-            return [_ticket(item) for item in found[:limit]], {name: last[name] for name in keys}
+            return _values(found[:limit]), {name: last[name] for name in keys}
         if len(found) == limit or number == _MOST_READS_OF_A_PAGE:
-            return [_ticket(item) for item in found], following
-    return [_ticket(item) for item in found], None
+            return _values(found), following
+    return _values(found), None
 
 
 _KEYS = {
@@ -146,7 +167,12 @@ _KEYS = {
 
 
 def _reads(
-    index: str, column: str, value: str, equal: Mapping[str, str], start: Attributes | None
+    index: str,
+    column: str,
+    value: str,
+    equal: Mapping[str, str],
+    limit: int,
+    start: Attributes | None,
 ) -> Iterator[tuple[list[Attributes], Attributes | None]]:
     arguments: dict[str, Any] = {
         "TableName": TICKETS_TABLE_NAME,
@@ -157,7 +183,7 @@ def _reads(
             {":value": value} | {f":{name}": wanted for name, wanted in equal.items()}
         ),
         "ScanIndexForward": False,
-        "Limit": _READ_AT_ONCE,
+        "Limit": _READ_AT_ONCE if equal else limit + 1,
     }
     if equal:
         arguments["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in equal)
@@ -258,6 +284,7 @@ def _written(parts: list[Any]) -> list[int]:
     Two at once on the same item, such as a representative whom two tickets could go to, is nothing
     unusual: DynamoDB refuses one, which waits a moment and tries again.
     """
+    reasons: list[str] = []
     for attempt in range(_MOST_COLLISIONS):
         try:
             with transient_failures():
@@ -266,13 +293,13 @@ def _written(parts: list[Any]) -> list[int]:
             if error_code(error) != "TransactionCanceledException":
                 raise
             reasons = [str(reason.get("Code")) for reason in error.response["CancellationReasons"]]
+            failed = [n for n, code in enumerate(reasons) if code == "ConditionalCheckFailed"]
+            if failed:
+                return failed
+            if not _PASSING & set(reasons):
+                raise
         else:
             return []
-        failed = [n for n, code in enumerate(reasons) if code == "ConditionalCheckFailed"]
-        if failed:
-            return failed
-        if "TransactionConflict" not in reasons:
-            break
         time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - only to part them
     raise TransientError("TransactionCanceled", ", ".join(sorted(set(reasons))))
 
@@ -312,13 +339,12 @@ def _item(ticket: Ticket) -> Attributes:
     values = ticket.model_dump(mode="json", exclude_none=True)
     values["phase"] = "ended" if ticket.state in ENDED else "open"
     if ticket.state in WAITS_FOR_SOMEBODY:
-        values["waiting"] = "yes"
-        values.setdefault("due_at", FAR)
+        values |= {"waiting": "yes", "serve_by": serve_by(ticket)}
     return to_attributes(values)
 
 
-def _ticket(item: Attributes) -> Ticket:
-    return Ticket.model_validate(to_values(item))
+def _values(items: Iterable[Attributes]) -> list[dict[str, Any]]:
+    return [to_values(item) for item in items]
 
 
 def _item_of(ticket_id: str) -> Attributes | None:

@@ -8,8 +8,10 @@ assigned, because shifts begin without anybody's doing.
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
 from shared.clients import stepfunctions, transient_failures
+from shared.errors import TransientError
 from shared.observability import count, logger, step
 from shared.times import format_time, now
 from tickets.assigning import assign_waiting
@@ -17,8 +19,8 @@ from tickets.outbox import send_notices
 from tickets.queues_table import queue_of_ticket
 from tickets.rules.lifecycle import review
 from tickets.rules.ticket import ENDED, Change, Ticket
-from tickets.running import begin
-from tickets.tickets_table import change
+from tickets.running import STATE_MACHINE_ARN, begin, name_of
+from tickets.tickets_table import RunOver, change
 from tickets.waking import wake
 from tickets.watching import stop_watching
 from tickets.workflows_table import PATIENCE, Workflow, get_workflow, look_again, next_run, overdue
@@ -30,13 +32,32 @@ MOST_AT_ONCE = 100
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     for ticket_id in overdue(format_time(now()), MOST_AT_ONCE):
         workflow = get_workflow(ticket_id)
-        if workflow is not None:
+        if workflow is not None and is_overdue(workflow):
             look_after(workflow)
     assign_waiting()
 
 
+def is_overdue(workflow: Workflow) -> bool:
+    """Whether it still is: the index may be behind, and others may look after the same tickets."""
+    return workflow.attention_at is not None and workflow.attention_at <= format_time(now())
+
+
 def look_after(workflow: Workflow) -> None:
-    """Have an overdue ticket looked at, in whatever way is needed."""
+    """Have an overdue ticket looked at. One that cannot be does not keep the others waiting: it
+    comes again.
+    """
+    try:
+        have_looked_at(workflow)
+    except (ClientError, LookupError, RunOver, TransientError, ValueError) as error:
+        count("CaseNotLookedAfter")
+        logger.error(
+            "ticket not looked after", ticket_id=workflow.ticket_id, error=type(error).__name__
+        )
+        look_again(workflow.ticket_id, workflow.run, format_time(now() + PATIENCE))
+
+
+def have_looked_at(workflow: Workflow) -> None:
+    """Have the ticket looked at in whatever way is needed."""
     ticket_id, run = workflow.ticket_id, workflow.run
     ticket = change(ticket_id, page_of_ended)
     if ticket.state in ENDED:
@@ -59,11 +80,11 @@ def page_of_ended(ticket: Ticket) -> Change | None:
 
 def is_running(workflow: Workflow) -> bool:
     """Whether the execution goes on: it may be trying something again."""
-    if workflow.execution_arn is None:
-        return False
+    machine = STATE_MACHINE_ARN.replace(":stateMachine:", ":execution:")
+    arn = f"{machine}:{name_of(workflow.ticket_id, workflow.run)}"
     try:
         with transient_failures():
-            found = stepfunctions().describe_execution(executionArn=workflow.execution_arn)
+            found = stepfunctions().describe_execution(executionArn=arn)
     except stepfunctions().exceptions.ExecutionDoesNotExist:
         return False
     return found["status"] == "RUNNING"

@@ -3,7 +3,6 @@
 One item for each ticket, beside its record so that none of this counts as a change of the ticket:
 
 - `run`: the number of the execution that works for it; older ones step back;
-- `execution_arn`: that execution, once it has begun;
 - `task_token`: what completes its wait; it never leaves this table but to Step Functions;
 - `outbox`: notices that somebody is still to get;
 - `watched` and `attention_at`: when the machine should have looked at the ticket; after that the
@@ -30,12 +29,11 @@ PATIENCE = timedelta(seconds=60)
 
 
 class Workflow(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     ticket_id: str
     run: int
     restarts: int = 0
-    execution_arn: str | None = None
     task_token: str | None = None
     outbox: dict[str, Notice] = {}
     attention_at: str | None = None
@@ -100,11 +98,6 @@ def change_noted(
         }
         | ({"ExpressionAttributeNames": names} if names else {})
     }
-
-
-def claim(ticket_id: str, run: int, execution_arn: str) -> bool:
-    """Say which execution a run is; False where it is not its turn any more."""
-    return _update(ticket_id, run, "SET execution_arn = :arn", {":arn": execution_arn})
 
 
 def next_run(ticket_id: str, run: int, moment: datetime, *, restart: bool = False) -> bool:

@@ -52,7 +52,9 @@ class Cloud:
         return json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
 
-def wait_until[T](read: Callable[[], T | None], seconds: float, what: str) -> T:
+def wait_until[T](
+    read: Callable[[], T | None], seconds: float, what: str, *, pause: float = 0.2
+) -> T:
     """Read until there is something, or fail with what was waited for."""
     deadline = time.monotonic() + seconds
     while True:
@@ -61,4 +63,4 @@ def wait_until[T](read: Callable[[], T | None], seconds: float, what: str) -> T:
             return found
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:.0f} s in vain: {what}")
-        time.sleep(0.2)
+        time.sleep(pause)

@@ -21,7 +21,6 @@ from local.cloud.settings import (
     ROOT,
     CloudError,
     Instance,
-    max_processes,
 )
 
 DEFAULT_PORT = 4566
@@ -113,7 +112,7 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
         "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "1",
         # Or no function could have a concurrency of its own: there are far fewer processes.
         "LAMBDA_LIMITS_MINIMUM_UNRESERVED_CONCURRENCY": "0",
-        "AFTERCALL_LAMBDA_MAX_PROCESSES": str(max_processes()),
+        "AFTERCALL_LAMBDA_MAX_PROCESSES": str(instance.max_processes),
         "AFTERCALL_LAMBDA_PYTHON": str(LAMBDA_PYTHON),
         "AFTERCALL_ISSUER_FILE": str(instance.issuer_file),
         "AFTERCALL_ISSUER_URL": issuer.issuer_url(endpoint_on(port)),

@@ -5,7 +5,7 @@ in the emulator's own memory is lost when it stops; `start` says so.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,11 +27,17 @@ INTERRUPTED = (
 )
 
 
+def max_processes() -> int:
+    """How many Lambda processes may live at once: four for each processor, never under eight."""
+    return max(8, 4 * (os.cpu_count() or 1))
+
+
 @dataclass(frozen=True)
 class Instance:
-    """One laptop cloud: its name and the paths that derive from it."""
+    """One laptop cloud: its name, how many Lambda processes may live in it, and its paths."""
 
     name: str = "dev"
+    max_processes: int = field(default_factory=max_processes)
 
     @property
     def folder(self) -> Path:
@@ -65,11 +71,6 @@ class Instance:
     def mock_file(self) -> Path:
         """Mocked answers of states for the workflow tests; read by the emulator when it exists."""
         return self.folder / "mocks.json"
-
-
-def max_processes() -> int:
-    """How many Lambda processes may live at once: four for each processor, never under eight."""
-    return max(8, 4 * (os.cpu_count() or 1))
 
 
 class CloudError(Exception):

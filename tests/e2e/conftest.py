@@ -1,14 +1,47 @@
 """The deployed cloud for whole stories."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.cloud import TestCloud, running_cloud, stop_cloud
+from tests import recordings
+from tests.cloud import Recording, TestCloud, running_cloud, stop_cloud
+
+REAL_CALLS = Path(__file__).parents[3] / "shared" / "data" / "calls"
+"""Recordings of strangers, which are no part of this project."""
 
 
 @pytest.fixture(scope="session")
 def cloud() -> TestCloud:
     """The laptop cloud, deployed; the same for all suites of a run."""
     return running_cloud()
+
+
+@pytest.fixture(scope="session")
+def samples(cloud: TestCloud) -> dict[str, Recording]:
+    """All samples, dropped at once, by the first part of their names."""
+    paths = [*recordings.SAMPLES.glob("*.flac"), *recordings.SAMPLES.glob("broken/*.wav")]
+    return {
+        ("broken" if path.suffix == ".wav" else path.name.partition("_")[0]): cloud.drop(
+            path.name, path.read_bytes()
+        )
+        for path in paths
+    }
+
+
+@pytest.fixture(scope="session")
+def all_real_calls(cloud: TestCloud, samples: dict[str, Recording]) -> dict[str, Recording]:
+    """The short real recordings, dropped after the samples; none where there is no such folder."""
+    names = [
+        "test_audio.mp3",
+        "whatstheweatherlike.opus",
+        "test_audio_stereo.wav",
+        "commercial_mono.wav",
+        "missing_wav_header.wav",
+        "audio_silence_padding.wav",
+    ]
+    there = names if REAL_CALLS.is_dir() else []
+    return {name: cloud.drop(name, (REAL_CALLS / name).read_bytes()) for name in there}
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

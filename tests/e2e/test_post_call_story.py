@@ -3,7 +3,6 @@ them is read as a person would read it.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,6 @@ from post_call.rules.word_errors import word_errors
 from samples.make_samples import parse_script
 from tests import recordings
 from tests.cloud import Recording, TestCloud
-
-REAL_CALLS = Path(__file__).parents[3] / "shared" / "data" / "calls"
-"""Recordings of strangers, which are no part of this project."""
 
 
 @dataclass(frozen=True)
@@ -31,31 +27,11 @@ class Heard:
 
 
 @pytest.fixture(scope="module")
-def samples(cloud: TestCloud) -> dict[str, Recording]:
-    """All samples, dropped at once, by the first part of their names."""
-    paths = [*recordings.SAMPLES.glob("*.flac"), *recordings.SAMPLES.glob("broken/*.wav")]
-    return {
-        ("broken" if path.suffix == ".wav" else path.name.partition("_")[0]): cloud.drop(
-            path.name, path.read_bytes()
-        )
-        for path in paths
-    }
-
-
-@pytest.fixture(scope="module")
-def real_calls(cloud: TestCloud, samples: dict[str, Recording]) -> dict[str, Recording]:
-    """The short real recordings, dropped after the samples."""
-    if not REAL_CALLS.is_dir():
+def real_calls(all_real_calls: dict[str, Recording]) -> dict[str, Recording]:
+    """The short real recordings; without them there is nothing to test."""
+    if not all_real_calls:
         pytest.skip("the folder with real recordings is not beside this checkout")
-    names = [
-        "test_audio.mp3",
-        "whatstheweatherlike.opus",
-        "test_audio_stereo.wav",
-        "commercial_mono.wav",
-        "missing_wav_header.wav",
-        "audio_silence_padding.wav",
-    ]
-    return {name: cloud.drop(name, (REAL_CALLS / name).read_bytes()) for name in names}
+    return all_real_calls
 
 
 def hear(cloud: TestCloud, recording: Recording) -> Heard:

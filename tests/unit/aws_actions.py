@@ -14,7 +14,7 @@ from pathlib import Path
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 CLIENTS = "shared.clients"
 
-_SERVICES = {"sms": "sns", "stepfunctions": "states"}
+_SERVICES = {"s3_links": "s3", "sms": "sns", "stepfunctions": "states"}
 _ACTIONS = {
     ("s3", "copy"): {
         "s3:GetObject",
@@ -27,7 +27,7 @@ _ACTIONS = {
         "s3:PutObjectTagging",
     },
     ("s3", "head_object"): {"s3:GetObject"},
-    ("s3", "generate_presigned_url"): {"s3:GetObject"},
+    ("s3_links", "generate_presigned_url"): {"s3:GetObject"},
 }
 TRANSACTED = ("ConditionCheck", "Delete", "Put", "Update")
 """What an item of a transaction may do; each is an action of its own, with `Item` behind it."""

@@ -12,6 +12,7 @@ from tests.communications import FAULTS, Communications
 from tests.workflow import communications as communications_machines
 from tests.workflow import post_call as post_call_machines
 from tests.workflow.machines import Machines
+from tests.workflow.started_calls import StartedCalls
 from tests.workflow.transitions import Coverage
 
 HERE = Path(__file__).parent
@@ -36,6 +37,16 @@ def machines(cloud: TestCloud, request: pytest.FixtureRequest) -> Iterator[Machi
             if execution["startDate"] >= began:
                 coverage.add(name, cloud.history(execution["executionArn"]))
     request.config.stash[_coverage] = coverage
+
+
+@pytest.fixture(scope="session")
+def calls(cloud: TestCloud, machines: Machines, request: pytest.FixtureRequest) -> StartedCalls:
+    """The calls of `post_call`: all are started where many tests ask for them."""
+    calls = StartedCalls(cloud, machines)
+    asking = [item for item in request.session.items if item.path.name == "test_post_call.py"]
+    if len(asking) > 5:
+        calls.begin()
+    return calls
 
 
 @pytest.fixture(scope="session")

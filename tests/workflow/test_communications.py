@@ -293,6 +293,7 @@ def test_puts_a_malformed_message_aside_with_the_reason(
 # ------------------------------------------------------------------ the schedule
 
 
+@pytest.mark.usefixtures("calls")  # They go on beside the waiting here and in later tests.
 def test_the_schedule_redrives_what_another_try_can_heal(
     cloud: TestCloud, communications: Communications, composed: Composed
 ) -> None:

@@ -25,6 +25,7 @@ from tickets.rules.ticket import (
     WAITS_FOR_SOMEBODY,
     Call,
     Change,
+    ClockKind,
     Contact,
     Entry,
     Happening,
@@ -38,6 +39,7 @@ from tickets.rules.ticket import (
 )
 
 WORKFLOW = "workflow"
+NOT_IN_TIME = "not resolved in time"
 _FREE: dict[str, None] = {"assignee": None, "return_at": None, "pending_until": None}
 """What a ticket says that nobody has."""
 
@@ -120,7 +122,7 @@ def waits(ticket: Ticket, at: str) -> Change | None:
 
 def assigned(ticket: Ticket, queue: Queue, representative_id: str, at: str) -> Change | None:
     """Offer the ticket to a representative, who has the queue's return time to react."""
-    if ticket.state not in WAITS_FOR_SOMEBODY:
+    if ticket.state not in WAITS_FOR_SOMEBODY or ticket.escalating is not None:
         return None
     story = Story(ticket, at, WORKFLOW)
     _offer(story, queue, representative_id, "assigned")
@@ -136,8 +138,7 @@ def review(ticket: Ticket, queue: Queue, at: str) -> Change | None:
         _end_pending(story, queue)
         _warn(story, queue)
         _breach(story, queue)
-    if ticket.state in OPEN or ticket.state == "EXHAUSTED":
-        _page(story, queue)
+    _page(story, queue)
     return story.change() if story.entries else None
 
 
@@ -189,6 +190,8 @@ def workflow_failed(ticket: Ticket, at: str, failed_state: str, error: str, caus
 
 def accepted(ticket: Ticket, at: str, by: str) -> Change:
     _require(ticket, {"ASSIGNED"}, "Only a ticket that is offered to somebody can be accepted")
+    if by != ticket.assignee:
+        raise NotPossible("Only whoever it is offered to can accept it.")
     story = Story(ticket, at, by)
     story.move("accepted", "IN_PROGRESS", return_at=None)
     return story.change()
@@ -222,13 +225,14 @@ def resumed(ticket: Ticket, queue: Queue, at: str, by: str, text: str | None) ->
     """The customer has answered: the clocks go on."""
     _require(ticket, {"PENDING"}, "Only a ticket that waits for the customer can be resumed")
     story = Story(ticket, at, by)
-    _resume(story, queue, "resumed", text)
+    _resume(story, queue, "resumed", text, at)
     return story.change()
 
 
 def resolved(ticket: Ticket, queue: Queue, at: str, by: str, text: str) -> Change:
     _require(ticket, OPEN, "Only an open ticket can be resolved")
     story = Story(ticket, at, by)
+    _breach(story, queue)
     story.ticket = sla.resumed(story.ticket, queue, at)
     story.ticket = sla.stopped(story.ticket, queue, at, *sla.KINDS)
     story.move(
@@ -249,13 +253,15 @@ def declined(ticket: Ticket, queue: Queue, at: str, by: str, reason: str) -> Cha
     _require(ticket, HELD, "Only a ticket that somebody has can be declined")
     story = Story(ticket, at, by)
     story.ticket = sla.resumed(story.ticket, queue, at)
-    gave_back = (*ticket.declined_by, *filter(None, [ticket.assignee]))
-    story.move("declined", "QUEUED", reason, declined_by=tuple(dict.fromkeys(gave_back)), **_FREE)
+    gave_back = _with(ticket.declined_by, ticket)
+    story.move("declined", "QUEUED", reason, declined_by=gave_back, **_FREE)
     return story.change()
 
 
-def escalation_asked(ticket: Ticket, at: str, by: str, reason: str) -> Change:
+def escalation_asked(ticket: Ticket, queue: Queue, at: str, by: str, reason: str) -> Change:
     _require(ticket, OPEN, "Only an open ticket can be escalated")
+    if ticket.tier >= len(queue.tiers):
+        raise NotPossible("There is no tier above this one; decline it, or ask a supervisor.")
     story = Story(ticket, at, by)
     story.tell("escalation_asked", text=reason)
     story.set(escalating=reason)
@@ -273,7 +279,7 @@ def reassigned(
     story.ticket = sla.resumed(story.ticket, queue, at)
     if representative_id is None:
         story.tell("reassigned", ticket.assignee, None, text=reason)
-        story.set(state="QUEUED", **_FREE)
+        story.set(state="QUEUED", returned_by=_with(ticket.returned_by, ticket), **_FREE)
     else:
         _offer(story, queue, representative_id, "reassigned", reason)
     return story.change()
@@ -305,6 +311,7 @@ def reclassified(
     if not story.entries:
         raise NotPossible("It is like that already.")
     story.ticket = sla.retargeted(story.ticket, queue)
+    _forgive(story)
     if ticket.state == "WAITING":
         story.set(state="QUEUED")
     return story.change()
@@ -316,11 +323,12 @@ def merged(ticket: Ticket, into: Ticket, queue: Queue, at: str, by: str) -> tupl
     _require(into, OPEN, "It can only be merged into an open ticket")
     if ticket.ticket_id == into.ticket_id:
         raise NotPossible("A ticket cannot be merged into itself.")
-    if ticket.customer_id != into.customer_id:
-        raise NotPossible("The two are of different customers.")
+    if not _same_person(ticket, into):
+        raise NotPossible("The two are not known to be of the same customer.")
     story, other = Story(ticket, at, by), Story(into, at, by)
     story.ticket = sla.resumed(story.ticket, queue, at)
     story.ticket = sla.stopped(story.ticket, queue, at, *sla.KINDS)
+    story.set(escalating=None)
     story.move("merged", "MERGED", f"into {into.number}", merged_into=into.ticket_id, **_FREE)
     story.notices += to_customer(story.ticket, "case_update", status=f"continued as {into.number}")
     other.tell("merged", ticket.ticket_id, into.ticket_id, text=f"{ticket.number} goes on here")
@@ -403,6 +411,18 @@ def _require(ticket: Ticket, states: set[State] | frozenset[State], otherwise: s
         raise NotPossible(f"{otherwise}; this one is {ticket.state}.")
 
 
+def _same_person(one: Ticket, other: Ticket) -> bool:
+    """Whether two tickets are of one customer, or of one whose address is the same."""
+    if one.customer_id or other.customer_id:
+        return one.customer_id == other.customer_id
+    return (
+        one.contact is not None
+        and other.contact is not None
+        and (one.contact.email, one.contact.phone) != (None, None)
+        and (one.contact.email, one.contact.phone) == (other.contact.email, other.contact.phone)
+    )
+
+
 def _offer(
     story: Story, queue: Queue, representative_id: str, event: Happening, reason: str | None = None
 ) -> None:
@@ -424,14 +444,15 @@ def _offer(
 
 def _answer_customer(story: Story, queue: Queue, text: str) -> None:
     """The customer hears from us: that is the first response, or the promised news."""
+    _breach(story, queue)
     story.notices += to_customer(story.ticket, "case_message", text=text)
     story.ticket = sla.stopped(story.ticket, queue, story.at, "first_response")
     story.ticket = sla.started(story.ticket, queue, story.at, "update")
 
 
-def _resume(story: Story, queue: Queue, event: Happening, text: str | None) -> None:
+def _resume(story: Story, queue: Queue, event: Happening, text: str | None, at: str) -> None:
     story.move(event, "IN_PROGRESS", text, pending_until=None)
-    story.ticket = sla.resumed(story.ticket, queue, story.at)
+    story.ticket = sla.resumed(story.ticket, queue, at)
 
 
 def _retarget(story: Story, queue: Queue) -> None:
@@ -440,21 +461,46 @@ def _retarget(story: Story, queue: Queue) -> None:
     if after != before:
         story.tell("clocks_moved", before.due_at, after.due_at)
         story.ticket = after
+        _forgive(story)
+
+
+def _forgive(story: Story) -> None:
+    """Let go what was to follow from breaches that by now are none."""
+    ticket = story.ticket
+    kept = [kind for kind in sla.KINDS if not _is_breached(ticket, kind)]
+    paging = tuple(news for news in ticket.paging if news not in map(_late, kept))
+    story.set(paging=paging, page_at=ticket.page_at if paging else None)
+    if ticket.escalating == NOT_IN_TIME and "solution" in kept:
+        story.set(escalating=None)
+
+
+def _is_breached(ticket: Ticket, kind: ClockKind) -> bool:
+    clock = ticket.clocks.get(kind)
+    return clock is not None and clock.breached_at is not None
+
+
+def _late(kind: ClockKind) -> str:
+    return f"the {clocks_in_words([kind])} is late"
 
 
 def _take_back(story: Story) -> None:
     ticket = story.ticket
     if ticket.state != "ASSIGNED" or not ticket.return_at or story.at < ticket.return_at:
         return
-    returned = (*ticket.returned_by, *filter(None, [ticket.assignee]))
     story.tell("returned", ticket.assignee, None, text="no reaction within the return time")
-    story.set(state="QUEUED", returned_by=tuple(dict.fromkeys(returned)), **_FREE)
+    story.set(state="QUEUED", returned_by=_with(ticket.returned_by, ticket), **_FREE)
+
+
+def _with(representatives: tuple[str, ...], ticket: Ticket) -> tuple[str, ...]:
+    """These, and whoever has the ticket; each once."""
+    return tuple(dict.fromkeys((*representatives, *filter(None, [ticket.assignee]))))
 
 
 def _end_pending(story: Story, queue: Queue) -> None:
     ticket = story.ticket
     if ticket.state == "PENDING" and ticket.pending_until and story.at >= ticket.pending_until:
-        _resume(story, queue, "no_answer", "the customer has not answered")
+        text, until = "the customer has not answered", ticket.pending_until
+        _resume(story, queue, "no_answer", text, until)
 
 
 def _warn(story: Story, queue: Queue) -> None:
@@ -462,9 +508,11 @@ def _warn(story: Story, queue: Queue) -> None:
         due = story.ticket.clocks[kind].due_at
         story.tell("sla_warning", kind, due)
         story.ticket = sla.marked(story.ticket, kind, warned_at=story.at)
-        fields = {"clock": clocks_in_words([kind]), "due": time_in_words(due)}
-        told = to_assignee(story.ticket, "case_warning", **fields)
-        story.notices += told or to_managers(story.ticket, queue, "case_warning", **fields)
+        words = {"clock": clocks_in_words([kind]), "due": time_in_words(due)}
+        story.notices += to_assignee(story.ticket, "case_warning", **words)
+        if story.ticket.assignee is None:
+            news = f"nobody has it, and the {words['clock']} is due at {words['due']}"
+            _ask_for_page(story, queue, news)
 
 
 def _breach(story: Story, queue: Queue) -> None:
@@ -472,9 +520,9 @@ def _breach(story: Story, queue: Queue) -> None:
     for kind in sla.due_for_breach(story.ticket, story.at):
         story.tell("sla_breach", kind, story.ticket.clocks[kind].due_at)
         story.ticket = sla.marked(story.ticket, kind, breached_at=story.at)
-        _ask_for_page(story, queue, f"the {clocks_in_words([kind])} is late")
+        _ask_for_page(story, queue, _late(kind))
         if kind == "solution":
-            story.set(escalating="not resolved in time")
+            story.set(escalating=NOT_IN_TIME)
 
 
 def _ask_for_page(story: Story, queue: Queue, news: str) -> None:
@@ -487,9 +535,14 @@ def _page(story: Story, queue: Queue) -> None:
     ticket = story.ticket
     if not ticket.page_at or story.at < ticket.page_at:
         return
+    opens_at = format_time(next_open(queue.on_call, parse_time(story.at)))
+    if opens_at > story.at:
+        story.tell("page_moved", ticket.page_at, opens_at)
+        story.set(page_at=opens_at)
+        return
     news = "; ".join(dict.fromkeys(ticket.paging))
     story.tell("manager_paged", text=news)
-    story.notices += to_managers(ticket, queue, "case_breach", news=news)
+    story.notices += to_managers(ticket, queue, news)
     story.set(paging=(), page_at=None)
 
 
@@ -504,15 +557,15 @@ def _exhaust(story: Story, queue: Queue) -> None:
 
 
 def _going_on(ticket: Ticket, queue: Queue, at: str) -> Ticket:
-    """The clocks go on as if the time since the resolution had been the customer's."""
+    """The clocks go on as if the time since the resolution had been the customer's; a solution that
+    was late is promised anew.
+    """
     pauses = ticket.pauses
     if ticket.resolved_at:
         pauses = (*pauses, Pause(began_at=ticket.resolved_at, ended_at=at))
-    solution = ticket.clocks.get("solution")
-    clocks = dict(ticket.clocks)
-    if solution is not None:
-        clocks["solution"] = solution.model_copy(update={"stopped_at": None})
-    after = ticket.updated(
-        pauses=pauses, clocks=clocks, resolution=None, resolved_at=None, resolved_by=None
-    )
-    return sla.started(sla.timed(after, queue), queue, at, "update")
+    after = ticket.updated(pauses=pauses, resolution=None, resolved_at=None, resolved_by=None)
+    if _is_breached(ticket, "solution"):
+        return sla.started(after, queue, at, "solution", "update")
+    solution = ticket.clocks["solution"].model_copy(update={"stopped_at": None})
+    after = after.updated(clocks={**ticket.clocks, "solution": solution})
+    return sla.started(after, queue, at, "update")

@@ -7,6 +7,7 @@ from tickets.rules.queue import Manager, Queue
 from tickets.rules.ticket import Channel, ClockKind, Notice, Ticket
 
 LONGEST_IN_SMS = 1_000
+_NO_WAY: list[tuple[Channel, str | None]] = [("alert", None)]
 CLOCK_NAMES: dict[ClockKind, str] = {
     "first_response": "first response",
     "update": "next update",
@@ -29,8 +30,8 @@ def to_customer(ticket: Ticket, template: str, **fields: str) -> tuple[Notice, .
             channel=channel,
             template=template,
             fields={"name": contact.name, "case_number": ticket.number, **fields},
-            customer_id=ticket.customer_id,
-            recipient=None if ticket.customer_id else address,
+            customer_id=ticket.customer_id if contact.is_customer else None,
+            recipient=None if contact.is_customer else address,
         ),
     )
 
@@ -49,19 +50,23 @@ def to_assignee(ticket: Ticket, template: str, **fields: str) -> tuple[Notice, .
     )
 
 
-def to_managers(ticket: Ticket, queue: Queue, template: str, **fields: str) -> tuple[Notice, ...]:
-    """By every way that each of them gave."""
-    return tuple(
-        Notice(
-            notice_id=f"{template}-manager{number}-{channel}",
-            channel=channel,
-            template=template,
-            fields={"case_number": ticket.number, "queue": ticket.queue, **fields},
-            recipient=address,
-        )
-        for number, manager in enumerate(queue.managers)
+def to_managers(ticket: Ticket, queue: Queue, news: str) -> tuple[Notice, ...]:
+    """By every way that each of them gave; as an alert where the queue names none."""
+    ways: list[tuple[Channel, str | None]] = [
+        (channel, address)
+        for manager in queue.managers
         for channel, address in _ways_to(manager)
         if address
+    ]
+    return tuple(
+        Notice(
+            notice_id=f"case_breach-manager{number}-{channel}",
+            channel=channel,
+            template="case_breach",
+            fields={"case_number": ticket.number, "queue": ticket.queue, "news": news},
+            recipient=address,
+        )
+        for number, (channel, address) in enumerate(ways or _NO_WAY)
     )
 
 

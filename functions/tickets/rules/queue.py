@@ -4,15 +4,23 @@ All times are seconds. Targets and the return time are counted in the open hours
 calendar, everything else in plain time.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from tickets.rules.business_hours import AROUND_THE_CLOCK, Calendar
+from tickets.rules.business_hours import (
+    AROUND_THE_CLOCK,
+    Calendar,
+    after_open_seconds,
+    next_open,
+)
 from tickets.rules.ticket import ClockKind, Priority
 
 DAY = 86_400
 LONGEST = 366 * DAY
+
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 type Seconds = Annotated[int, Field(ge=1, le=LONGEST)]
 type Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -80,6 +88,20 @@ class QueueSettings(Setting):
     return_seconds: Seconds = 900
     pending_seconds: Seconds = 7 * DAY
     reopen_seconds: Seconds = 14 * DAY
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        """A promise that lies beyond all bounds could never be computed."""
+        promised = [
+            seconds
+            for tier in self.tiers
+            for targets in tier.targets.values()
+            for seconds in (targets.first_response, targets.update, targets.solution)
+            if seconds is not None
+        ]
+        after_open_seconds(self.calendar, _ANY_TIME, max([self.return_seconds, *promised]))
+        next_open(self.on_call, _ANY_TIME)
+        return self
 
 
 class Queue(QueueSettings):

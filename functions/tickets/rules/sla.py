@@ -11,16 +11,10 @@ KINDS: tuple[ClockKind, ...] = ("first_response", "update", "solution")
 
 
 def started(ticket: Ticket, queue: Queue, at: str, *kinds: ClockKind) -> Ticket:
-    """Start clocks, or start them anew, where the queue promises something of their kind."""
+    """Start clocks, or start them anew."""
     targets = queue.targets(ticket.tier, ticket.priority)
-    clocks = dict(ticket.clocks)
-    for kind in kinds:
-        seconds = targets.seconds(kind)
-        if seconds is None:
-            clocks.pop(kind, None)
-        else:
-            clocks[kind] = Clock(started_at=at, target_seconds=seconds)
-    return timed(ticket.updated(clocks=clocks), queue)
+    fresh = {kind: Clock(started_at=at, target_seconds=targets.seconds(kind)) for kind in kinds}
+    return timed(ticket.updated(clocks={**ticket.clocks, **fresh}), queue)
 
 
 def stopped(ticket: Ticket, queue: Queue, at: str, *kinds: ClockKind) -> Ticket:
@@ -37,11 +31,10 @@ def retargeted(ticket: Ticket, queue: Queue) -> Ticket:
     """
     targets = queue.targets(ticket.tier, ticket.priority)
 
-    def retarget(kind: ClockKind, clock: Clock) -> Clock | None:
-        seconds = targets.seconds(kind)
+    def retarget(kind: ClockKind, clock: Clock) -> Clock:
         if clock.stopped_at is not None:
             return clock
-        return None if seconds is None else clock.model_copy(update={"target_seconds": seconds})
+        return clock.model_copy(update={"target_seconds": targets.seconds(kind)})
 
     return timed(_each(ticket, retarget), queue)
 
@@ -54,7 +47,8 @@ def resumed(ticket: Ticket, queue: Queue, at: str) -> Ticket:
     """End the pause that lasts; nothing where none does."""
     if not ticket.is_paused:
         return ticket
-    ended = ticket.pauses[-1].model_copy(update={"ended_at": at})
+    pause = ticket.pauses[-1]
+    ended = pause.model_copy(update={"ended_at": max(at, pause.began_at)})
     return timed(ticket.updated(pauses=(*ticket.pauses[:-1], ended)), queue)
 
 
@@ -113,14 +107,16 @@ def next_event(ticket: Ticket) -> str | None:
 def _timed(clock: Clock, ticket: Ticket, queue: Queue) -> Clock:
     if clock.stopped_at is not None:
         return clock
-    begin = parse_time(clock.started_at)
-    warn_after = -(-clock.target_seconds * queue.warn_percent // 100)
 
-    def when(seconds: int) -> str | None:
+    def when(percent: int) -> str | None:
+        if clock.target_seconds is None:
+            return None
+        seconds = -(-clock.target_seconds * percent // 100)
+        begin = parse_time(clock.started_at)
         moment = time_of(queue.calendar, begin, ticket.pauses, seconds)
         return format_time(moment) if moment else None
 
-    warn_at, due_at = when(warn_after), when(clock.target_seconds)
+    warn_at, due_at = when(queue.warn_percent), when(100)
     return clock.model_copy(
         update={
             "warn_at": warn_at,
@@ -140,6 +136,6 @@ def _stop(clock: Clock, at: str) -> Clock:
     return clock if clock.stopped_at else clock.model_copy(update={"stopped_at": at})
 
 
-def _each(ticket: Ticket, rule: Callable[[ClockKind, Clock], Clock | None]) -> Ticket:
+def _each(ticket: Ticket, rule: Callable[[ClockKind, Clock], Clock]) -> Ticket:
     clocks = {kind: rule(kind, clock) for kind, clock in ticket.clocks.items()}
-    return ticket.updated(clocks={kind: clock for kind, clock in clocks.items() if clock})
+    return ticket.updated(clocks=clocks)

@@ -37,7 +37,9 @@ type State = Literal[
     "MERGED",
 ]
 type Priority = Literal["urgent", "high", "normal", "low"]
-type Channel = Literal["email", "sms"]
+type Channel = Literal["email", "sms", "alert"]
+"""An alert goes to whoever subscribes to the system's alerts."""
+
 type ClockKind = Literal["first_response", "update", "solution"]
 type SourceKind = Literal["call", "message", "request"]
 type Happening = Literal[
@@ -62,6 +64,7 @@ type Happening = Literal[
     "clocks_moved",
     "sla_warning",
     "sla_breach",
+    "page_moved",
     "manager_paged",
     "escalation_asked",
     "escalated",
@@ -78,7 +81,7 @@ OPEN: frozenset[State] = WAITS_FOR_SOMEBODY | HELD
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class Source(Frozen):
@@ -94,11 +97,12 @@ class Source(Frozen):
 
 
 class Contact(Frozen):
-    """Whom to tell about the ticket, and where."""
+    """Whom to tell about the ticket, and where; `is_customer` if it is what is on file of them."""
 
     name: str
     email: str | None = None
     phone: str | None = None
+    is_customer: bool = False
 
 
 class Quote(Frozen):
@@ -120,14 +124,15 @@ class Call(Frozen):
 
 
 class Clock(Frozen):
-    """One promise: so many seconds of open time from `started_at`, pauses left out.
+    """One promise: so many seconds of open time from `started_at`, pauses left out; None where the
+    queue promises nothing of the kind for the priority.
 
     `due_at` and `warn_at` are None while the customer has their turn. `stopped_at` is when the
     promise was kept, or, after a breach, when what it promised was done late.
     """
 
     started_at: str
-    target_seconds: int
+    target_seconds: int | None = None
     warn_at: str | None = None
     due_at: str | None = None
     warned_at: str | None = None
@@ -138,17 +143,17 @@ class Clock(Frozen):
 class Outcome(Frozen):
     """What became of a promise."""
 
-    target_seconds: int
-    due_at: str | None
-    done_at: str | None
     kept: bool
+    target_seconds: int | None = None
+    due_at: str | None = None
+    done_at: str | None = None
 
 
 class Summary(Frozen):
     """What became of a ticket, in figures; `pauses` counts the customer's turns."""
 
-    resolution: str | None
-    resolved_by: str | None
+    resolution: str | None = None
+    resolved_by: str | None = None
     tier: int
     pauses: int
     clocks: dict[ClockKind, Outcome]
@@ -231,7 +236,8 @@ class Ticket(Frozen):
 
 
 class Notice(Frozen):
-    """A message that somebody shall get: a customer, a representative, or whoever has an address.
+    """A message that somebody shall get: a customer, a representative, whoever has an address, or,
+    without any of them, the system's alerts.
 
     `notice_id` is its own within the ticket, so that sending it again sends nothing.
     """
