@@ -35,7 +35,18 @@ PENDING = {
         "solution": {"started_at": AT, "target_seconds": 8 * HOUR},
     },
 }
-SETTLED = {"resolution": "Sent a new parcel.", "resolved_at": AT, "resolved_by": "sarah.k"}
+STOPPED = {
+    "due_at": None,
+    "clocks": {
+        "first_response": {"started_at": AT, "target_seconds": HOUR, "stopped_at": AT},
+        "solution": {"started_at": AT, "target_seconds": 8 * HOUR, "stopped_at": AT},
+    },
+}
+SETTLED = STOPPED | {
+    "resolution": "Sent a new parcel.",
+    "resolved_at": AT,
+    "resolved_by": "sarah.k",
+}
 OF_STATES: dict[str, dict[str, Any]] = {
     "NEW": {"clocks": {}, "due_at": None},
     "QUEUED": {},
@@ -46,7 +57,7 @@ OF_STATES: dict[str, dict[str, Any]] = {
     "RESOLVED": SETTLED,
     "CLOSED": SETTLED | {"closed_at": AT, "reopen_until": "2026-03-16T09:00:00Z"},
     "EXHAUSTED": {"tier": 2, "cause": "any cause"},
-    "MERGED": {"merged_into": "any-other"},
+    "MERGED": STOPPED | {"merged_into": "any-other"},
 }
 """What a ticket has in each of its states, beside what every ticket has."""
 STATES = tuple(OF_STATES)

@@ -51,10 +51,18 @@ def test_a_customer_whom_nothing_reaches_is_told_nothing(contact):
     assert to_customer(any_ticket(contact=contact), "case_update", status="any") == ()
 
 
-def test_a_customer_whom_we_know_is_written_to_where_their_record_says():
-    [notice] = to_customer(any_ticket(customer_id="C-1"), "case_update", status="any")
+def test_a_customer_is_written_to_where_their_record_says_if_that_is_the_contact():
+    on_file = CONTACT.model_copy(update={"is_customer": True})
+
+    [notice] = to_customer(any_ticket(customer_id="C-1", contact=on_file), "any", status="any")
 
     assert (notice.customer_id, notice.recipient) == ("C-1", None)
+
+
+def test_a_contact_of_its_own_is_written_to_whoever_the_customer_is():
+    [notice] = to_customer(any_ticket(customer_id="C-1"), "case_update", status="any")
+
+    assert (notice.customer_id, notice.recipient) == (None, EMAIL)
 
 
 def test_only_an_sms_is_cut():
@@ -94,7 +102,7 @@ def test_each_manager_is_told_by_every_way_that_they_gave():
         Manager(email="bob@example.com"),
     )
 
-    notices = to_managers(any_ticket(), any_queue(managers=managers), "case_breach", news="any")
+    notices = to_managers(any_ticket(), any_queue(managers=managers), "any")
 
     assert [(notice.channel, notice.recipient) for notice in notices] == [
         ("email", "ann@example.com"),
@@ -110,8 +118,11 @@ def test_each_manager_is_told_by_every_way_that_they_gave():
     )
 
 
-def test_no_manager_is_told_where_there_is_none():
-    assert to_managers(any_ticket(), any_queue(managers=()), "case_breach", news="any") == ()
+def test_the_system_s_alerts_say_it_where_there_is_no_manager():
+    [notice] = to_managers(any_ticket(), any_queue(managers=()), "any")
+
+    assert (notice.channel, notice.recipient) == ("alert", None)
+    assert notice.fields == {"case_number": NUMBER, "queue": "parcels", "news": "any"}
 
 
 # --- words
@@ -152,7 +163,7 @@ def of_the_customer(contact):
     """Changes of which a customer is told."""
     new = any_ticket("NEW", contact=contact)
     working, ended = any_ticket(contact=contact), any_ticket("CLOSED", contact=contact)
-    into = any_ticket(ticket_id="any-other", number="20260302-0002")
+    into = any_ticket(ticket_id="any-other", number="20260302-0002", contact=contact)
     return {
         "opened": lifecycle.opened(new, any_queue(), AT),
         "commented": lifecycle.commented(working, any_queue(), AT, "any", "any", True),

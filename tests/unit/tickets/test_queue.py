@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from tickets.rules.business_hours import Calendar
 from tickets.rules.queue import DAY, GENERAL, LONGEST, Manager, Queue, Targets, Tier
 
 from .factories import any_queue, any_targets, any_tier
@@ -105,6 +106,26 @@ def test_settings_that_cannot_be_meant_are_refused(wrong):
 )
 def test_settings_may_go_to_their_bounds(right):
     assert any_queue(**right)
+
+
+ONE_MINUTE_A_WEEK = Calendar(hours={"monday": (("09:00", "09:01"),)})
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        {"tiers": (any_tier(solution=DAY),)},
+        {"tiers": (any_tier(), any_tier(update=DAY))},
+        {"return_seconds": DAY},
+    ],
+    ids=str,
+)
+def test_what_the_opening_hours_do_not_reach_within_years_cannot_be_promised(promise):
+    short = {"tiers": (any_tier(first_response=60, update=60, solution=60),), "return_seconds": 60}
+    assert any_queue(**short, calendar=ONE_MINUTE_A_WEEK)
+
+    with pytest.raises(ValidationError, match="not open for so long"):
+        any_queue(**short | promise, calendar=ONE_MINUTE_A_WEEK)
 
 
 def test_a_refusal_does_not_quote_what_was_said():

@@ -74,13 +74,23 @@ def test_a_clock_that_is_started_anew_forgets_what_became_of_it():
     assert times(ticket, "update") == (at(hours=4.6), at(hours=5))
 
 
-def test_no_clock_runs_for_what_is_not_promised():
+def test_what_is_not_promised_is_never_due():
     silent = any_queue(tiers=(any_tier(update=None),))
 
     ticket = sla.started(with_clocks(update=any_clock()), silent, AT, "update")
 
-    assert ticket.clocks == {}
+    assert ticket.clocks["update"].target_seconds is None
+    assert times(ticket, "update") == (None, None)
     assert ticket.due_at is None
+    assert sla.next_event(ticket) is None
+    assert sla.due_for_warning(ticket, at(days=9)) == sla.due_for_breach(ticket, at(days=9)) == []
+
+
+def test_news_that_come_to_be_promised_are_due_from_the_last_ones():
+    silent = any_queue(tiers=(any_tier(update=None),))
+    ticket = sla.started(with_clocks(), silent, at(hours=1), "update")
+
+    assert times(sla.retargeted(ticket, any_queue()), "update") == (at(hours=2.6), at(hours=3))
 
 
 def test_the_ticket_is_due_when_the_first_of_its_running_clocks_is():
@@ -179,6 +189,15 @@ def test_nothing_is_resumed_where_nothing_stands_still():
         assert sla.resumed(ticket, any_queue(), at(hours=1)) == ticket
 
 
+def test_a_pause_that_would_end_before_it_began_took_no_time():
+    paused = sla.paused(any_ticket(), any_queue(), at(seconds=5))
+
+    ticket = sla.resumed(paused, any_queue(), at(seconds=3))
+
+    assert ticket.pauses == (Pause(began_at=at(seconds=5), ended_at=at(seconds=5)),)
+    assert ticket.clocks == any_ticket().clocks
+
+
 # --- warnings and breaches
 
 
@@ -271,11 +290,11 @@ def test_what_is_stopped_keeps_its_target():
     assert sla.retargeted(ticket, any_queue()).clocks == {"first_response": STOPPED}
 
 
-def test_a_clock_of_what_is_not_promised_any_more_is_gone_unless_it_was_stopped():
+def test_what_is_not_promised_any_more_is_not_due_any_more_unless_it_was_done():
     silent = any_queue(tiers=(any_tier(update=None),))
 
-    assert "update" not in sla.retargeted(with_clocks(update=any_clock()), silent).clocks
-    assert "update" in sla.retargeted(with_clocks(update=STOPPED), silent).clocks
+    assert times(sla.retargeted(with_clocks(update=any_clock()), silent), "update") == (None, None)
+    assert sla.retargeted(with_clocks(update=STOPPED), silent).clocks["update"] == STOPPED
 
 
 def test_what_is_not_due_yet_after_all_is_no_breach_and_warns_again():
