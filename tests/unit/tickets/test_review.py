@@ -304,6 +304,17 @@ def test_what_other_targets_make_late_is_late_at_once():
     assert ("sla_breach", "solution", at(hours=2)) in told(change)
 
 
+def test_what_other_targets_forgive_is_neither_escalated_nor_paged():
+    change, _ = late_at_night()
+    slower = any_queue(on_call=DAYTIME, tiers=(any_tier(update=None, solution=20 * HOUR),))
+
+    forgiven = reviewed(change.after, NIGHT, slower)
+
+    assert told(forgiven) == [("clocks_moved", NIGHT, at(hours=20))]
+    assert (forgiven.after.escalating, forgiven.after.page_at) == (None, None)
+    assert lifecycle.next_of(forgiven.after) == "work"
+
+
 # --- pages
 
 
