@@ -238,6 +238,12 @@ def test_a_clock_that_is_stopped_neither_warns_nor_is_breached():
     assert sla.due_for_breach(ticket, at(hours=2)) == []
 
 
+def test_nobody_is_warned_of_what_was_late_before_it_stood_still():
+    late = any_clock(due_at=None, breached_at=at(hours=1))
+
+    assert sla.due_for_warning(with_clocks(first_response=late), at(hours=2)) == []
+
+
 def test_a_warning_that_was_missed_before_a_pause_is_given_in_it():
     ticket = sla.paused(any_ticket(), any_queue(), at(minutes=50))
 
