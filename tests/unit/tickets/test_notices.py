@@ -177,6 +177,7 @@ def of_the_customer(contact):
 OF_THE_TEAM = {
     "assigned": lifecycle.assigned(any_ticket("QUEUED"), any_queue(), "sarah.k", AT),
     "reassigned": lifecycle.reassigned(any_ticket(), any_queue(), AT, "any", "peter.m", "any"),
+    "warning": lifecycle.review(any_ticket(), any_queue(), at(minutes=48)),
     "warning of managers": lifecycle.review(any_ticket("WAITING"), any_queue(), at(minutes=48)),
     "breach": lifecycle.review(any_ticket("WAITING"), any_queue(), at(hours=1)),
     "exhausted": lifecycle.escalated(

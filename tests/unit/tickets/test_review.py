@@ -340,6 +340,16 @@ def test_a_page_waits_for_the_on_call_hours():
     assert not [notice for notice in change.notices if notice.template == "case_breach"]
 
 
+def test_a_page_of_a_tier_that_was_late_outlives_the_clocks_of_the_next_one():
+    queue = any_queue(on_call=DAYTIME, tiers=(any_tier(update=None, solution=14 * HOUR),) * 2)
+    late = reviewed(answered(queue), NIGHT, queue).after
+    second = lifecycle.escalated(late, queue, NIGHT).after
+
+    after = lifecycle.reclassified(second, queue, at(hours=15), "any", priority="low").after
+
+    assert (after.paging, after.page_at) == (("the solution is late",), MORNING)
+
+
 def test_a_page_comes_when_the_on_call_hours_begin():
     change, queue = late_at_night()
 
