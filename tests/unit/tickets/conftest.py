@@ -11,13 +11,17 @@ from tests.unit.template import template
 from .factories import NOW
 from .surroundings import Surroundings, Tasks
 
-USED = template().used_by("tickets")
+USED_BY_ALL = template().used_by("tickets.review_case")
+"""What the tests of whatever lies beside the steps find: tables, above all."""
 
 
 @pytest.fixture
-def wanted():
-    """To make all that is declared takes twice as long, before each of hundreds of tests."""
-    return USED
+def wanted(request):
+    """What the function of a test's MODULE uses, and no more: to make it takes longer than most
+    tests.
+    """
+    module = getattr(request.module, "MODULE", None)
+    return {*template().used_by(module), "QueuesTable"} if module else USED_BY_ALL
 
 
 @pytest.fixture

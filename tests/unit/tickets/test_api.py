@@ -11,7 +11,6 @@ from shared.paging import encode_cursor
 from tests.unit import http_stub
 from tests.unit.aws_errors import fails_with, reply_is_lost
 from tests.unit.shared.test_rest import Answer, event
-from tests.unit.template import template
 from tests.unit.tokens import SETTINGS, Issuer
 
 from .factories import (
@@ -27,7 +26,6 @@ from .factories import (
 from .surroundings import JANE, OTHER, SARAH, TOKEN, any_notice
 
 MODULE = "tickets.api"
-USED = template().used_by(MODULE)
 BOSS = "boss"
 NOBODY = "0" * 32
 ROLES = ("representative", "supervisor", "operator", "service")
@@ -35,12 +33,6 @@ WORK = ("representative", "supervisor")
 MANAGE = ("supervisor", "operator")
 NEW = {"subject": "A lost parcel", "description": "It never came.", "queue": "parcels"}
 CALL = {"analysis_bucket": "aftercall-analysesbucket", "analysis_key": "analyses/any/1.json"}
-
-
-@pytest.fixture
-def wanted():
-    """What the API uses: to make all that the domain has takes longer than most of these tests."""
-    return USED
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ from tickets.rules import lifecycle
 from .factories import ID, NOW, any_queue, any_representative, any_ticket, at
 from .surroundings import JANE, OTHER, SARAH, TOKEN
 
+MODULE = "tickets.watch_cases"
 QUEUE = any_queue()
 KEY = "any-request-id"
 
 
 @pytest.fixture
 def handling(load, clock):
-    load("tickets.watch_cases")
+    load(MODULE)
     imported = import_module("tickets.handling")
     clock(NOW)
     return imported

@@ -11,6 +11,7 @@ from tickets.rules.ticket import Source
 from .factories import NOW, at, later
 from .surroundings import JANE, SARAH
 
+MODULE = "tickets.on_follow_up_requested"
 SOURCE = Source(kind="request", id="any-request")
 CALL = Source(kind="call", id="any-call")
 VALUES = {"subject": "A lost parcel", "queue": "parcels", "priority": "high"}
@@ -18,7 +19,7 @@ VALUES = {"subject": "A lost parcel", "queue": "parcels", "priority": "high"}
 
 @pytest.fixture
 def opening(load):
-    load("tickets.on_follow_up_requested")
+    load(MODULE)
     return import_module("tickets.opening")
 
 

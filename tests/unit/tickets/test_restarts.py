@@ -6,10 +6,12 @@ import pytest
 
 from .factories import ID, any_ticket, at
 
+MODULE = "tickets.record_failure"
+
 
 @pytest.fixture
 def restarts(load):
-    load("tickets.record_failure")
+    load(MODULE)
     return import_module("tickets.restarts")
 
 

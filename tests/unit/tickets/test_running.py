@@ -9,10 +9,12 @@ from tests.unit.aws_errors import fails_with, reply_is_lost
 
 from .factories import ID
 
+MODULE = "tickets.watch_cases"
+
 
 @pytest.fixture
 def running(load):
-    load("tickets.watch_cases")
+    load(MODULE)
     return import_module("tickets.running")
 
 
