@@ -36,6 +36,9 @@ _PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "Trans
 
 _MOST_CONFLICTS = 20
 _READ_AT_ONCE = 200
+_WAITING_AT_ONCE = 50
+"""Most who ask need the first few alone."""
+
 _MOST_READS_OF_A_PAGE = 10
 
 type Attributes = dict[str, Any]
@@ -123,6 +126,7 @@ def waiting() -> Iterator[WaitingTicket]:
             IndexName="by_due",
             KeyConditionExpression="waiting = :yes",
             ExpressionAttributeValues={":yes": {"S": "yes"}},
+            PaginationConfig={"PageSize": _WAITING_AT_ONCE},
         )
     )
     with transient_failures():
