@@ -150,7 +150,7 @@ class Outcome(Frozen):
 
 
 class Summary(Frozen):
-    """What became of a ticket, in figures; `pauses` counts the customer's turns."""
+    """What became of a ticket, in figures; `pauses` is how often its clocks stood still."""
 
     resolution: str | None = None
     resolved_by: str | None = None
