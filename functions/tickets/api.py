@@ -90,9 +90,7 @@ def list_queues() -> list[QueueView]:
 
 @api.get("/tickets/queues/<name>", roles=ALL, summary="Read a queue's settings")
 def read_queue(name: Name) -> QueueView:
-    stored = known_queue(name)
-    api.set_version(stored.version)
-    return queue_view(stored)
+    return queue_view(known_queue(name))
 
 
 @api.put("/tickets/queues/<name>", roles=MANAGE, summary="Store a queue's settings")
@@ -417,7 +415,6 @@ def time_of(request: PendingRequest) -> str | None:
 
 
 def shown(ticket: Ticket) -> TicketView:
-    api.set_version(ticket.version)
     return ticket_view(ticket, link_to(ticket.call))
 
 
@@ -465,7 +462,6 @@ def stored_profile(representative_id: str, profile: Profile, version: int) -> Re
 
 
 def shown_representative(one: Representative) -> RepresentativeView:
-    api.set_version(one.version)
     return representative_view(one, one.is_there(now()))
 
 

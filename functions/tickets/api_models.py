@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.customers import EMail, Id, Phone
+from tickets.rules.pauses import Pause
 from tickets.rules.queue import Name, QueueSettings, Skills
 from tickets.rules.representative import Profile, Representative, Shift
 from tickets.rules.ticket import (
@@ -167,7 +168,11 @@ class TicketView(TicketSummary):
     created_by: str
     return_at: str | None
     pending_until: str | None
+    declined_by: tuple[str, ...]
+    returned_by: tuple[str, ...]
     clocks: dict[ClockKind, Clock]
+    pauses: tuple[Pause, ...]
+    page_at: str | None = Field(description="When managers are paged, if that has to wait")
     escalating: str | None
     resolution: str | None
     resolved_at: str | None

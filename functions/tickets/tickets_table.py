@@ -112,7 +112,10 @@ def page_of_history(
             **begin,
         )
     following = reply.get("LastEvaluatedKey")
-    entries = [Entry.model_validate(to_values(item)) for item in reply["Items"]]
+    entries = [
+        Entry.model_validate(to_values(item) | {"version": int(item["entry"]["S"][:-3])})
+        for item in reply["Items"]
+    ]
     return entries, following["entry"]["S"] if following else None
 
 

@@ -534,12 +534,13 @@ def _ask_for_page(story: Story, queue: Queue, news: str) -> None:
 
 def _page(story: Story, queue: Queue) -> None:
     ticket = story.ticket
-    if not ticket.page_at or story.at < ticket.page_at:
+    if not ticket.page_at:
         return
     opens_at = format_time(next_open(queue.on_call, parse_time(story.at)))
     if opens_at > story.at:
-        story.tell("page_moved", ticket.page_at, opens_at)
-        story.set(page_at=opens_at)
+        if opens_at != ticket.page_at:
+            story.tell("page_moved", ticket.page_at, opens_at)
+            story.set(page_at=opens_at)
         return
     news = "; ".join(dict.fromkeys(ticket.paging))
     story.tell("manager_paged", text=news)
