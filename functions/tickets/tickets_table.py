@@ -220,15 +220,20 @@ def create(ticket: Ticket, entry: Entry) -> bool:
 
 
 def change(
-    ticket_id: str, rule: Callable[[Ticket], Change | None], *, run: int | None = None
+    ticket_id: str,
+    rule: Callable[[Ticket], Change | None],
+    *,
+    run: int | None = None,
+    seen: Ticket | None = None,
 ) -> Ticket:
     """Apply a rule to a ticket as it is, and store what it gives; the ticket as it is then.
 
     Where somebody else was faster, the rule is applied again to what they left. With `run` only
-    that execution may do this: RunOver where another one works for the ticket.
+    that execution may do this: RunOver where another one works for the ticket. `seen` is what
+    the caller has just read.
     """
-    for _ in range(_MOST_CONFLICTS):
-        before = get(ticket_id)
+    for attempt in range(_MOST_CONFLICTS):
+        before = seen if seen is not None and not attempt else get(ticket_id)
         if before is None:
             raise LookupError("there is no ticket with this id")
         made = rule(before)
