@@ -59,13 +59,13 @@ def look_after(workflow: Workflow) -> None:
     comes again.
     """
     try:
+        look_again(workflow.ticket_id, workflow.run, format_time(now() + PATIENCE))
         have_looked_at(workflow)
     except (ClientError, LookupError, RunOver, TransientError, ValueError) as error:
         count("CaseNotLookedAfter")
         logger.error(
             "ticket not looked after", ticket_id=workflow.ticket_id, error=type(error).__name__
         )
-        look_again(workflow.ticket_id, workflow.run, format_time(now() + PATIENCE))
 
 
 def have_looked_at(workflow: Workflow) -> None:
@@ -78,9 +78,11 @@ def have_looked_at(workflow: Workflow) -> None:
     if ticket.state in ENDED:
         send_notices(ticket)
         stop_watching(ticket, run)
-    elif wake(ticket_id) or is_running(workflow):
-        look_again(ticket_id, run, format_time(now() + PATIENCE))
-    elif next_run(ticket_id, run, now(), restart=True):
+    elif (
+        not wake(ticket_id)
+        and not is_running(workflow)
+        and next_run(ticket_id, run, now(), restart=True)
+    ):
         begin(ticket_id, run + 1)
         count("CaseRestarted")
         logger.warning("execution started again", ticket_id=ticket_id, run=run + 1)

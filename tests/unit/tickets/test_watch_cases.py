@@ -221,16 +221,37 @@ def test_a_workflow_of_no_ticket_keeps_no_other_waiting(watch, around, cloud):
     watch()
 
     assert around.tasks.completed == [TOKEN]
-    assert around.workflow()["attention_at"] == at(seconds=60)
+    assert "watched" not in around.workflow()
+
+
+def test_a_watch_goes_on_although_a_ticket_cannot_even_be_put_off(watch, around, intercept):
+    around.put(any_ticket(), task_token="any", attention_at=at(hours=-2))
+    around.put(any_ticket(ticket_id=OTHER), task_token=TOKEN)
+    intercept("UpdateItem", before=fails_with("ThrottlingException"))
+
+    watch()
+
+    assert around.tasks.completed == [TOKEN]
 
 
 def test_the_longest_overdue_come_first(module, watch, around, monkeypatch):
     around.put(any_ticket(), task_token="later")
     around.put(any_ticket(ticket_id=OTHER), attention_at=at(hours=-1), task_token="first")
     monkeypatch.setattr(module, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(module, "MOST_ROUNDS", 1)
 
     watch()
     assert around.tasks.completed == ["first"]
+    watch()
+
+    assert around.tasks.completed == ["first", "later"]
+
+
+def test_goes_on_while_there_are_more_than_it_reads_at_once(module, watch, around, monkeypatch):
+    around.put(any_ticket(), task_token="later")
+    around.put(any_ticket(ticket_id=OTHER), attention_at=at(hours=-1), task_token="first")
+    monkeypatch.setattr(module, "MOST_AT_ONCE", 1)
+
     watch()
 
     assert around.tasks.completed == ["first", "later"]
