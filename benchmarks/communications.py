@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=2000, help="how many (default: 2000)")
     parser.add_argument("--redrives", type=int, default=400, help="how many (default: 400)")
     arguments = parser.parse_args()
-    with deployed_cloud(INSTANCE.name) as cloud:
+    with deployed_cloud(INSTANCE) as cloud:
         communications = Communications(cloud, INSTANCE)
         set_faults(cloud.endpoint, FAULTS)
         faults = measure_storm(communications, arguments.messages)

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--representatives", type=int, default=20, help="how many (default: 20)")
     parser.add_argument("--kills", type=int, default=5, help="how many (default: 5)")
     arguments = parser.parse_args()
-    with deployed_cloud(INSTANCE.name) as cloud:
+    with deployed_cloud(INSTANCE) as cloud:
         before = lambda_milliseconds(cloud, DOMAIN)
         storm = TicketStorm(
             *(Tickets(cloud, INSTANCE), arguments.tickets, arguments.representatives),
