@@ -341,7 +341,9 @@ class TicketStorm:
             messages = self._messages()
             return len(messages) >= wanted and all(one["state"] == "SENT" for one in messages)
 
-        wait_until(told, SECONDS_TO_WAIT, f"{wanted} messages", pause=self.seconds_between_looks)
+        wait_until(
+            told, self.seconds_at_most, f"{wanted} messages", pause=self.seconds_between_looks
+        )
 
     # --- what must be true afterwards
 
