@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them. One Python for all: 3.13.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: bench-demo bench-deploy bench-words bench-call bench-load help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call redrive mailbox token lock clean
+.PHONY: bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call redrive mailbox token lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -100,6 +100,9 @@ bench-call: bootstrap ## one call against the speech engine alone; CALL=<recordi
 
 bench-load: bootstrap ## N recordings at once (default 200)
 	$(PYTHON) -m benchmarks.load $(if $(N),--recordings $(N))
+
+bench-tickets: bootstrap ## N tickets (default 500) and REPRESENTATIVES (default 20) while functions are killed
+	$(PYTHON) -m benchmarks.tickets $(if $(N),--tickets $(N)) $(if $(REPRESENTATIVES),--representatives $(REPRESENTATIVES)) $(A)
 
 bench-communications: bootstrap ## a storm of N messages (default 2000) with failures of every kind, then a redrive
 	$(PYTHON) -m benchmarks.communications $(if $(N),--messages $(N)) $(A)

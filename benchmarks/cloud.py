@@ -7,11 +7,12 @@ from local.cloud import deployment, emulator
 from local.cloud.client import Cloud
 from local.cloud.settings import Instance
 
+BENCH = Instance("bench")
+
 
 @contextmanager
-def deployed_cloud(name: str = "bench") -> Iterator[Cloud]:
+def deployed_cloud(instance: Instance = BENCH) -> Iterator[Cloud]:
     """Start, deploy, give, stop."""
-    instance = Instance(name)
     endpoint = emulator.start(instance, None, print)
     try:
         yield Cloud(endpoint, deployment.deploy(instance, endpoint, print))

@@ -3,7 +3,6 @@ and what a redriven message costs.
 """
 
 import argparse
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.cloud import deployed_cloud
+from benchmarks.invocations import lambda_milliseconds, print_milliseconds
 from local.cloud.client import Cloud
 from local.cloud.faults import clear_faults, set_faults
-from local.cloud.logs import function_logs
 from local.cloud.settings import Instance
 from tests.communications import FAULTS, Communications, any_customer_id, any_email
 from tests.storm import THREADS, Storm
 
 INSTANCE = Instance("bench")
 SECONDS_AT_MOST = 3600.0
-_REPORT = re.compile(r"REPORT RequestId: \S+\s+Duration: (?P<milliseconds>[\d.]+) ms")
+DOMAIN = "Communications"
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=2000, help="how many (default: 2000)")
     parser.add_argument("--redrives", type=int, default=400, help="how many (default: 400)")
     arguments = parser.parse_args()
-    with deployed_cloud(INSTANCE.name) as cloud:
+    with deployed_cloud(INSTANCE) as cloud:
         communications = Communications(cloud, INSTANCE)
         set_faults(cloud.endpoint, FAULTS)
         faults = measure_storm(communications, arguments.messages)
@@ -43,7 +42,7 @@ def measure_storm(communications: Communications, number: int) -> list[str]:
     """Run a storm and print what came of it; everything that is not as it must be."""
     if not number:
         return []
-    before = lambda_milliseconds(communications.cloud)
+    before = lambda_milliseconds(communications.cloud, DOMAIN)
     storm = Storm(communications, number, watch=lambda at, line: print(f"{at:6.0f} s  {line}"))
     storm.run()
     faults = list(storm.faults())
@@ -62,7 +61,7 @@ def measure_storm(communications: Communications, number: int) -> list[str]:
     print(f"sends                    {sum(int(one['attempts']) for one in records)}")
     print(f"composed in              {storm.seconds_to_compose:.0f} s by {THREADS} threads")
     print(f"nothing in flight after  {storm.seconds:.0f} s, {number / storm.seconds:.1f} a second")
-    print_milliseconds(communications.cloud, before, number)
+    print_milliseconds(communications.cloud, DOMAIN, before, number, "message")
     print(f"not as it must be        {len(faults)}")
     for fault in faults[:20]:
         print(f"  {fault}")
@@ -79,7 +78,7 @@ def measure_redrive(communications: Communications, number: int) -> None:
     customer_id = any_customer_id()
     compose_failures(communications, customer_id, number)
     clear_faults(communications.cloud.endpoint)
-    before = lambda_milliseconds(communications.cloud)
+    before = lambda_milliseconds(communications.cloud, DOMAIN)
     begin = time.monotonic()
     counts: Counter[str] = Counter()
     histories: list[list[dict[str, Any]]] = []
@@ -101,7 +100,7 @@ def measure_redrive(communications: Communications, number: int) -> None:
     )
     print(f"state transitions        {transitions / number:.2f} a message")
     print(f"redriven in              {seconds:.0f} s, {number / seconds:.1f} a second")
-    print_milliseconds(communications.cloud, before, number)
+    print_milliseconds(communications.cloud, DOMAIN, before, number, "message")
 
 
 def compose_failures(communications: Communications, customer_id: str, number: int) -> None:
@@ -123,30 +122,6 @@ def histories_of(cloud: Cloud, run_id: str) -> Iterator[list[dict[str, Any]]]:
                 executionArn=execution["executionArn"]
             )
             yield [event for page in histories for event in page["events"]]
-
-
-# --- what functions took
-
-
-def lambda_milliseconds(cloud: Cloud) -> Counter[str]:
-    """How long each function has run so far, as its log lines say."""
-    took: Counter[str] = Counter()
-    name = ""
-    for line in function_logs(cloud.endpoint, "Communications"):
-        if line.startswith("== "):
-            name = line.removeprefix("== ").split("-")[1]
-        elif report := _REPORT.search(line):
-            took[name] += float(report["milliseconds"])  # type: ignore[assignment]
-    return took
-
-
-def print_milliseconds(cloud: Cloud, before: Counter[str], number: int) -> None:
-    took = lambda_milliseconds(cloud)
-    took.subtract(before)
-    print(f"Lambda                   {took.total() / number:.0f} ms a message")
-    for name, milliseconds in took.most_common():
-        if milliseconds:
-            print(f"  {name:32} {milliseconds / number:6.1f}")
 
 
 if __name__ == "__main__":

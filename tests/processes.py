@@ -27,6 +27,14 @@ def busy_processes(instance: Instance, handler: str) -> list[int]:
     return [pid for pid in function_processes(instance, handler) if state_of(pid) == "R"]
 
 
+def handler_of(pid: int) -> str:
+    """The handler that a function's process runs; empty of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")[-1].decode()
+    except OSError:
+        return ""
+
+
 def kill(pids: Iterator[int] | list[int]) -> int:
     """End processes at once, as a crash would; how many there were."""
     killed = 0

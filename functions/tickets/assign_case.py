@@ -1,6 +1,6 @@
 """Assign a case to a representative who is there, able and has room; else it waits in its queue.
 
-Tickets that wait for longer go first: whatever can be assigned now is assigned.
+Tickets whose promise is due earlier go first.
 """
 
 from typing import TypedDict
@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared.observability import logger, step
 from shared.times import format_time, now
-from tickets.assigning import assign_waiting
+from tickets.assigning import assign_own
 from tickets.outbox import send_notices
 from tickets.rules.lifecycle import waits
 from tickets.turns import own_change, own_ticket
@@ -29,7 +29,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
     ticket_id, run = event["ticket_id"], event["run"]
     ticket = own_ticket(ticket_id, run)
     if ticket is not None and ticket.state == "QUEUED":
-        assign_waiting(ticket)
+        assign_own(ticket)
         ticket = own_change(ticket_id, run, lambda it: waits(it, format_time(now())))
     if ticket is None:
         return {"assigned": False}

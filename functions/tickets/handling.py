@@ -72,14 +72,18 @@ def reopen(ticket_id: str, version: int, request_id: str | None, rule: Rule) -> 
     """Take up a ticket again that has ended: another execution works for it."""
     ticket = known(ticket_id)
     if ticket.version != version:
-        return repeated(ticket, version, request_id)
+        return _begun(repeated(ticket, version, request_id))
     made = signed(possible(rule, ticket), request_id)
     if not stored(made, new_run=True):
-        return repeated(known(ticket_id), version, request_id)
-    workflow = get_workflow(ticket_id)
+        return _begun(repeated(known(ticket_id), version, request_id))
+    return _begun(made.after)
+
+
+def _begun(ticket: Ticket) -> Ticket:
+    workflow = get_workflow(ticket.ticket_id)
     if workflow is not None:
-        begin(ticket_id, workflow.run)
-    return made.after
+        begin(ticket.ticket_id, workflow.run)
+    return ticket
 
 
 def request_id_of(caller: str, key: str | None, *content: str) -> str | None:
@@ -111,7 +115,10 @@ def stored(*changes: Change, new_run: bool = False) -> bool:
 
 
 def repeated(ticket: Ticket, version: int, request_id: str | None) -> Ticket:
-    """The ticket as it is, if this very request has changed it before; else Problem 409."""
+    """The ticket as it is, if this very request has changed it before; else Problem 409.
+
+    Whoever made the change may have come to an end before the machine was woken: so it is again.
+    """
     entry = get_entry(ticket.ticket_id, version + 1) if request_id else None
     if entry is None or entry.request_id != request_id:
         raise Problem(
@@ -120,4 +127,5 @@ def repeated(ticket: Ticket, version: int, request_id: str | None) -> Ticket:
             f"It has changed meanwhile and is now {ticket.state}; read it again.",
             version=ticket.version,
         )
+    wake(ticket.ticket_id)
     return ticket

@@ -39,6 +39,9 @@ MOST_CONFLICTS = 20
 """How often a change is tried on what others leave."""
 
 _READ_AT_ONCE = 200
+_WAITING_AT_ONCE = 50
+"""Most who ask need the first few alone."""
+
 _MOST_READS_OF_A_PAGE = 10
 
 type Attributes = dict[str, Any]
@@ -129,6 +132,7 @@ def waiting() -> Iterator[WaitingTicket]:
             IndexName="by_due",
             KeyConditionExpression="waiting = :yes",
             ExpressionAttributeValues={":yes": {"S": "yes"}},
+            PaginationConfig={"PageSize": _WAITING_AT_ONCE},
         )
     )
     with transient_failures():
@@ -219,15 +223,20 @@ def create(ticket: Ticket, entry: Entry) -> bool:
 
 
 def change(
-    ticket_id: str, rule: Callable[[Ticket], Change | None], *, run: int | None = None
+    ticket_id: str,
+    rule: Callable[[Ticket], Change | None],
+    *,
+    run: int | None = None,
+    seen: Ticket | None = None,
 ) -> Ticket:
     """Apply a rule to a ticket as it is, and store what it gives; the ticket as it is then.
 
     Where somebody else was faster, the rule is applied again to what they left. With `run` only
-    that execution may do this: RunOver where another one works for the ticket.
+    that execution may do this: RunOver where another one works for the ticket. `seen` is what
+    the caller has just read.
     """
-    for _ in range(MOST_CONFLICTS):
-        before = get(ticket_id)
+    for attempt in range(MOST_CONFLICTS):
+        before = seen if seen is not None and not attempt else get(ticket_id)
         if before is None:
             raise LookupError("there is no ticket with this id")
         made = rule(before)

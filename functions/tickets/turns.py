@@ -22,7 +22,8 @@ def own_ticket(ticket_id: str, run: int) -> Ticket | None:
 def own_change(ticket_id: str, run: int, rule: Callable[[Ticket], Change | None]) -> Ticket | None:
     """Apply a rule, if it is this execution's turn; the ticket as it is then."""
     try:
-        return own_ticket(ticket_id, run) and change(ticket_id, rule, run=run)
+        ticket = own_ticket(ticket_id, run)
+        return ticket and change(ticket_id, rule, run=run, seen=ticket)
     except RunOver:
         logger.info("another execution has taken over", run=run)
         return None

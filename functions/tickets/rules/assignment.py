@@ -35,6 +35,27 @@ def choose(
     return min(able, key=lambda one: _order(one, ticket), default=None)
 
 
+def choose_behind(
+    ticket: Waiting,
+    before: Iterable[Waiting],
+    representatives: Iterable[Representative],
+    moment: datetime,
+) -> Representative | None:
+    """Who gets a ticket once those before it have got somebody; None where nobody is left."""
+    free = {one.representative_id: one for one in representatives}
+    latest = max((one.turn for one in free.values()), default=0)
+    for turn, earlier in enumerate(before, latest + 1):
+        chosen = choose(earlier, free.values(), moment)
+        if chosen is not None:
+            after = chosen.model_copy(update={"load": chosen.load + 1, "turn": turn})
+            free[after.representative_id] = after
+            if not after.has_room:
+                del free[after.representative_id]
+        if not free:
+            return None
+    return choose(ticket, free.values(), moment)
+
+
 def can_take(one: Representative, ticket: Waiting, moment: datetime) -> bool:
     return (
         one.has_room

@@ -1,8 +1,8 @@
 """Runs each Lambda execution environment as a local process, without Docker.
 
 LocalStack decides when an environment exists and which one serves an invocation; this executor
-gives it a process when it is first invoked, and again whenever the last one has died, timed out or
-made room for another (process_pool). So what goes wrong during initialisation is an answer to an
+gives it a process for each invocation: a warm one of its function, whichever environment started
+that, or else a new one (process_pool). So what goes wrong during initialisation is an answer to an
 invocation, with its logs, as on AWS.
 """
 
@@ -90,8 +90,13 @@ class ProcessExecutor(RuntimeExecutor):
         self._busy: LambdaProcess | None = None
         self._stopped = False
 
+    @property
+    def _function(self) -> int:
+        """Environments of one version share it; a changed function has another."""
+        return id(self.function_version)
+
     def start(self, env_vars: dict[str, str]) -> None:
-        """Remember the environment; the process starts with the first invocation."""
+        """Remember the environment; a process starts with an invocation that finds none."""
         self._environment = function_environment(env_vars, self.function_version)
 
     def stop(self) -> None:
@@ -99,16 +104,16 @@ class ProcessExecutor(RuntimeExecutor):
         with self._lock:
             self._stopped = True
             process = self._busy
-            idle = self._host.pool.take(self.id)
-        if idle is not None:
-            idle.end()
-            self._host.pool.release()
-        elif process is not None:
+            idle = None if process else self._host.pool.take(self._function)
+        if process is not None:
             process.kill()
+        elif idle is not None:
+            idle.end()
+            self._host.pool.release(self._function)
 
     def invoke(self, payload: dict[str, str]) -> InvocationResult:
-        """Run one invocation in this environment's process, starting it if there is none."""
-        process = self._host.pool.take(self.id)
+        """Run one invocation in a process of this function, starting one if there is none."""
+        process = self._host.pool.take(self._function, patiently=True)
         cold = process is None
         if cold:
             process = self._start_process()
@@ -165,7 +170,7 @@ class ProcessExecutor(RuntimeExecutor):
 
     def _start_process(self) -> LambdaProcess:
         try:
-            self._host.pool.claim()
+            self._host.pool.claim(self._function)
         except AllBusyError as error:
             raise TooManyRequestsException(
                 "Rate Exceeded.", Reason="ConcurrentInvocationLimitExceeded", Type="User"
@@ -179,7 +184,7 @@ class ProcessExecutor(RuntimeExecutor):
         try:
             process = LambdaProcess(program, self._host.workspaces, self._host.guardian)
         except OSError:
-            self._host.pool.release()
+            self._host.pool.release(self._function)
             raise
         LOG.info(
             "Cold start of %s: process %d", self.function_version.id.function_name, process.pid
@@ -191,10 +196,10 @@ class ProcessExecutor(RuntimeExecutor):
             self._busy = None
             reusable = process.alive and not self._stopped
             if reusable:
-                self._host.pool.keep(self.id, process)
+                self._host.pool.keep(self._function, process)
         if not reusable:
             process.end()
-            self._host.pool.release()
+            self._host.pool.release(self._function)
 
     def _limits(self) -> Limits:
         return Limits(

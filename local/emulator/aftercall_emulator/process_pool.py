@@ -1,12 +1,17 @@
-"""How many Lambda processes there may be, and which one makes room for another.
+"""How many Lambda processes there may be, which one serves, and which one makes room for another.
 
 Idle ones count: a warm process holds memory. When the bound is reached, the one that has been idle
-longest ends; its environment starts another at its next invocation.
+longest ends. Whoever needs a function's process and finds all of them busy waits a moment for one,
+because starting another takes longer than most invocations and slows down all the others.
 """
 
 import threading
+import time
+from collections import Counter
 
 from aftercall_emulator.lambda_process import LambdaProcess
+
+PATIENCE_SECONDS = 1.0
 
 
 class AllBusyError(Exception):
@@ -14,40 +19,66 @@ class AllBusyError(Exception):
 
 
 class ProcessPool:
-    """Counts processes; keeps the idle ones by environment, the least recently used first."""
+    """Counts processes by function; keeps the idle ones, the least recently used first."""
 
-    def __init__(self, max_processes: int) -> None:
+    def __init__(self, max_processes: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._free = max_processes
-        self._idle: dict[str, LambdaProcess] = {}
-        self._lock = threading.Lock()
+        self._patience_seconds = patience_seconds
+        self._idle: dict[LambdaProcess, int] = {}
+        self._living: Counter[int] = Counter()
+        self._changed = threading.Condition()
 
-    def take(self, environment: str) -> LambdaProcess | None:
-        """The environment's idle process, if it has one that lives. Its place goes with it."""
-        with self._lock:
-            process = self._idle.pop(environment, None)
-            if process is None or process.alive:
+    def take(self, function: int, *, patiently: bool = False) -> LambdaProcess | None:
+        """An idle process of the function, the last one used, if one lives. Its place goes with it.
+
+        Patiently: where all are busy, one that becomes idle soon.
+        """
+        deadline = time.monotonic() + (self._patience_seconds if patiently else 0.0)
+        with self._changed:
+            while True:
+                process = self._last_used(function)
+                if process is not None or not self._living[function]:
+                    return process
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    return self._last_used(function)
+
+    def _last_used(self, function: int) -> LambdaProcess | None:
+        for process in [one for one in reversed(self._idle) if self._idle[one] == function]:
+            del self._idle[process]
+            if process.alive:
                 return process
-            self._free += 1
-        process.end()
+            self._release(function)
+            process.end()
         return None
 
-    def claim(self) -> None:
+    def claim(self, function: int) -> None:
         """Take a place for a new process, ending the least recently used idle one if need be."""
-        with self._lock:
+        evicted = None
+        with self._changed:
             if self._free:
                 self._free -= 1
-                return
-            if not self._idle:
+            elif self._idle:
+                evicted = next(iter(self._idle))
+                self._living[self._idle.pop(evicted)] -= 1
+            else:
                 raise AllBusyError
-            evicted = self._idle.pop(next(iter(self._idle)))
-        evicted.end()
+            self._living[function] += 1
+        if evicted is not None:
+            evicted.end()
 
-    def keep(self, environment: str, process: LambdaProcess) -> None:
+    def keep(self, function: int, process: LambdaProcess) -> None:
         """The process is idle now."""
-        with self._lock:
-            self._idle[environment] = process
+        with self._changed:
+            self._idle[process] = function
+            self._changed.notify_all()
 
-    def release(self) -> None:
+    def release(self, function: int) -> None:
         """A process has ended, or was never started: its place is free."""
-        with self._lock:
-            self._free += 1
+        with self._changed:
+            self._release(function)
+            self._changed.notify_all()
+
+    def _release(self, function: int) -> None:
+        self._free += 1
+        self._living[function] -= 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickets.rules.assignment import can_take, choose
+from tickets.rules.assignment import can_take, choose, choose_behind
 
 from .factories import NOW, any_representative, any_ticket, later
 
@@ -133,3 +133,46 @@ def test_tickets_that_are_given_one_by_one_fill_everybody_evenly_and_nobody_too_
     assert sum(loads) == min(tickets, sum(one.capacity for one in team.values()))
     assert all(one.load <= one.capacity for one in team.values())
     assert not room or max(loads) <= min(room) + 1
+
+
+# --- who is left for a ticket
+
+
+def left(*representatives, before, **values):
+    """Whose name comes out for a ticket behind others."""
+    one = choose_behind(any_ticket("WAITING", **values), before, representatives, NOW)
+    return one and one.representative_id
+
+
+def test_those_before_a_ticket_keep_who_they_would_get():
+    sarah, peter = any_representative(SARAH, load=1), any_representative(PETER)
+
+    assert left(sarah, peter, before=[any_ticket("WAITING")], preferred=PETER) == PETER
+    assert left(sarah, peter, before=[any_ticket("WAITING")] * 2) == PETER
+    assert left(any_representative(capacity=1), before=[any_ticket("WAITING")]) is None
+
+
+def test_those_before_a_ticket_whom_nobody_can_take_take_nobody():
+    sarah = any_representative(SARAH, capacity=1)
+    unable = any_ticket("WAITING", required_skills=("spanish",))
+
+    assert left(sarah, before=[unable, unable]) == SARAH
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 9)), max_size=5), st.integers(0, 12))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_who_is_left_is_who_comes_when_all_are_given_one_by_one(team, before):
+    team = [
+        any_representative(f"r{number}", capacity=capacity, turn=turn)
+        for number, (capacity, turn) in enumerate(team)
+    ]
+    expected = left(*team, before=[any_ticket("WAITING")] * before)
+
+    one_by_one = {one.representative_id: one for one in team}
+    for turn in range(10, 11 + before):
+        last = choose(any_ticket("WAITING"), one_by_one.values(), NOW)
+        if last is not None:
+            after = last.model_copy(update={"load": last.load + 1, "turn": turn})
+            one_by_one[last.representative_id] = after
+
+    assert expected == (last and last.representative_id)

@@ -157,6 +157,20 @@ def test_a_request_that_was_made_before_changes_nothing(handling, around):
     assert around.workflow() == before
 
 
+def test_a_request_that_was_made_before_wakes_the_execution_if_that_was_lost(
+    handling, around, intercept
+):
+    around.put(any_ticket(), task_token=TOKEN)
+    around.put_representative(any_representative(load=1))
+    intercept("SendTaskSuccess", before=fails_with("ThrottlingException"))
+    handling.act(ID, 1, KEY, comment)
+    assert around.tasks.completed == []
+
+    handling.act(ID, 1, KEY, comment)
+
+    assert around.tasks.completed == [TOKEN]
+
+
 def test_it_gives_the_ticket_as_it_is_by_then(handling, around):
     around.put(any_ticket())
     handling.act(ID, 1, KEY, comment)
@@ -309,6 +323,17 @@ def test_a_start_that_is_lost_is_left_to_the_schedule(handling, around, intercep
     assert handling.reopen(ID, 1, KEY, reopen).state == "QUEUED"
 
     assert around.workflow()["attention_at"] == at(seconds=60)
+
+
+def test_a_start_that_is_lost_is_made_up_for_by_the_same_request(handling, around, intercept):
+    around.put(any_ticket("CLOSED"))
+    intercept("StartExecution", before=fails_with("ThrottlingException"))
+    handling.reopen(ID, 1, KEY, reopen)
+    assert list(around.executions()) == []
+
+    handling.reopen(ID, 1, KEY, reopen)
+
+    assert list(around.executions()) == [f"{ID}-2"]
 
 
 def test_what_was_taken_up_before_is_not_again(handling, around):
