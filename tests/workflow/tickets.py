@@ -9,6 +9,7 @@ from shared.items import to_attributes
 from shared.times import format_time
 from tests.tickets import Tickets, any_name
 from tests.workflow.machines import Variant
+from tickets.rules.ticket import Source, Ticket
 
 TURNS = 500
 """After so many turns, by the template, the next execution goes on."""
@@ -35,25 +36,22 @@ VARIANTS = {
 }
 
 
-def store_ticket(tickets: Tickets, queue: str, *, run: int = 1, **values: Any) -> dict[str, Any]:
+def store_ticket(tickets: Tickets, queue: str, *, run: int = 1) -> dict[str, Any]:
     """Store a new ticket as the API does, but start no execution; the input of one."""
     ticket_id, at = uuid.uuid4().hex, datetime.now(UTC)
-    ticket = {
-        "ticket_id": ticket_id,
-        "number": f"20260302-{uuid.uuid4().int % 10**9:09}",
-        "state": "NEW",
-        "phase": "open",
-        "version": 1,
-        "source": {"kind": "request", "id": ticket_id},
-        "trace_id": ticket_id,
-        "request_digest": "none",
-        "subject": "No light",
-        "queue": queue,
-        "required_skills": [queue],
-        "created_at": format_time(at),
-        "created_by": "workflow tests",
-        **values,
-    }
+    ticket = Ticket(
+        ticket_id=ticket_id,
+        number=f"20260302-{uuid.uuid4().int % 10**9:09}",
+        state="NEW",
+        source=Source(kind="request", id=ticket_id),
+        trace_id=ticket_id,
+        request_digest="none",
+        subject="No light",
+        queue=queue,
+        required_skills=(queue,),
+        created_at=format_time(at),
+        created_by="workflow tests",
+    ).model_dump(mode="json", exclude_none=True)
     workflow = {
         "ticket_id": ticket_id,
         "run": run,
@@ -62,7 +60,7 @@ def store_ticket(tickets: Tickets, queue: str, *, run: int = 1, **values: Any) -
         "watched": "yes",
         "attention_at": format_time(at + timedelta(hours=1)),
     }
-    for table, item in (("Tickets", ticket), ("TicketWorkflows", workflow)):
+    for table, item in (("Tickets", ticket | {"phase": "open"}), ("TicketWorkflows", workflow)):
         tickets.cloud.dynamodb.put_item(
             TableName=tickets.cloud.outputs[f"{table}TableName"], Item=to_attributes(item)
         )
