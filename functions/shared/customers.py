@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.clients import dynamodb, transient_failures
 from shared.items import to_values
-from shared.times import TimeZone
+from shared.time_zones import TimeZone
 
 CUSTOMER_ITEM = "customer"
 ENTITY_PREFIX = "entity#"

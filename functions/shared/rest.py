@@ -1,9 +1,9 @@
 """The pattern of every HTTP API: who may call which route, and what everybody gets as an answer.
 
-    api = RestApi("/tickets", title="Tickets", version="1", description="...")
+    api = RestApi("/visits", title="Visits", version="1", description="...")
 
-    @api.get("/tickets/<ticket_id>", roles={"representative"}, summary="Read one ticket")
-    def read_ticket(ticket_id: Id) -> TicketView: ...
+    @api.get("/visits/<visit_id>", roles={"representative"}, summary="Read one visit")
+    def read_visit(visit_id: Id) -> VisitView: ...
 
     @step
     def handler(event, context):
@@ -100,7 +100,7 @@ class RestApi:
 
     def __init__(self, prefix: str, *, title: str, version: str, description: str) -> None:
         if not re.fullmatch(r"(/[a-z0-9-]+)+", prefix):
-            raise ValueError(f"a path prefix is like /tickets, not {prefix!r}")
+            raise ValueError(f"a path prefix is like /visits, not {prefix!r}")
         self.prefix = prefix
         self._about = {"title": title, "version": version, "description": description}
         self._routes: list[_Route] = []

@@ -21,6 +21,7 @@ from shared.times import format_time, now
 from tickets.api_models import (
     ChangeRequest,
     CommentRequest,
+    EntryView,
     MergeRequest,
     PendingRequest,
     ProfileRequest,
@@ -38,6 +39,7 @@ from tickets.api_models import (
     TicketRequest,
     TicketSummary,
     TicketView,
+    entry_views,
     profile_of,
     representative_view,
     ticket_detail,
@@ -55,8 +57,8 @@ from tickets.representatives_table import (
 from tickets.rules import lifecycle
 from tickets.rules.queue import Name, Queue
 from tickets.rules.representative import Profile, Representative
-from tickets.rules.ticket import ENDED, Call, Change, Entry, Priority, Source, State, Ticket
-from tickets.tickets_table import page_of, page_of_history
+from tickets.rules.ticket import ENDED, Call, Change, Priority, Source, State, Ticket
+from tickets.tickets_table import get, page_of, page_of_history
 
 CUSTOMERS_TABLE_NAME = environ["CUSTOMERS_TABLE_NAME"]
 LINK_SECONDS = 900
@@ -90,9 +92,7 @@ def list_queues() -> list[QueueView]:
 
 @api.get("/tickets/queues/<name>", roles=ALL, summary="Read a queue's settings")
 def read_queue(name: Name) -> QueueView:
-    stored = known_queue(name)
-    api.set_version(stored.version)
-    return queue_view(stored)
+    return queue_view(known_queue(name))
 
 
 @api.put("/tickets/queues/<name>", roles=MANAGE, summary="Store a queue's settings")
@@ -141,16 +141,21 @@ def store_shifts(representative_id: Id, request: ShiftsRequest) -> Representativ
 def create_ticket(request: TicketRequest) -> TicketView:
     """With an Idempotency-Key, or a source, the same request again gives the same ticket."""
     queue = known_queue(request.queue, status=422).queue
-    if request.customer_id and not get_customer(CUSTOMERS_TABLE_NAME, request.customer_id):
+    source = source_of(request)
+    if get(source.ticket_id) is None and not is_known_customer(request.customer_id):
         raise Problem(422, "unknown-customer", "There is no customer with this customer_id.")
     values = request.model_dump(mode="json", exclude={"source"}, exclude_none=True)
     skills = {"required_skills": queue.required_skills}
     try:
-        ticket = open_ticket(source_of(request), api.caller.subject, values, skills)
+        ticket = open_ticket(source, api.caller.subject, values, skills)
     except SourceTaken as error:
         raise Problem(409, "idempotency-key-taken", str(error)) from error
     api.set_header("Location", f"tickets/{ticket.ticket_id}")
     return shown(ticket)
+
+
+def is_known_customer(customer_id: str | None) -> bool:
+    return customer_id is None or get_customer(CUSTOMERS_TABLE_NAME, customer_id) is not None
 
 
 def source_of(request: TicketRequest) -> Source:
@@ -219,12 +224,12 @@ def read_ticket(ticket_id: TicketId) -> TicketDetail:
 @api.get("/tickets/<ticket_id>/history", roles=ALL, summary="Read a ticket's history")
 def read_history(
     ticket_id: TicketId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
-) -> Page[Entry]:
+) -> Page[EntryView]:
     """The first first."""
     known(ticket_id)
     after = position_in(cursor, entry=r"\d{6,9}#\d{2}")["entry"] if cursor else None
     entries, following = page_of_history(ticket_id, limit, after)
-    return api.page(entries, {"entry": following} if following else None)
+    return api.page(entry_views(entries), {"entry": following} if following else None)
 
 
 @api.patch("/tickets/<ticket_id>", roles=WORK, summary="Change priority, queue or skills")
@@ -417,7 +422,6 @@ def time_of(request: PendingRequest) -> str | None:
 
 
 def shown(ticket: Ticket) -> TicketView:
-    api.set_version(ticket.version)
     return ticket_view(ticket, link_to(ticket.call))
 
 
@@ -465,7 +469,6 @@ def stored_profile(representative_id: str, profile: Profile, version: int) -> Re
 
 
 def shown_representative(one: Representative) -> RepresentativeView:
-    api.set_version(one.version)
     return representative_view(one, one.is_there(now()))
 
 

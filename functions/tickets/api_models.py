@@ -1,11 +1,12 @@
 """What goes over the API of tickets: bodies of requests, and what is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.customers import EMail, Id, Phone
+from tickets.rules.pauses import Pause
 from tickets.rules.queue import Name, QueueSettings, Skills
 from tickets.rules.representative import Profile, Representative, Shift
 from tickets.rules.ticket import (
@@ -14,6 +15,7 @@ from tickets.rules.ticket import (
     ClockKind,
     Contact,
     Entry,
+    Happening,
     Priority,
     Source,
     State,
@@ -167,7 +169,11 @@ class TicketView(TicketSummary):
     created_by: str
     return_at: str | None
     pending_until: str | None
+    declined_by: tuple[str, ...]
+    returned_by: tuple[str, ...]
     clocks: dict[ClockKind, Clock]
+    pauses: tuple[Pause, ...]
+    page_at: str | None = Field(description="When managers are paged, if that has to wait")
     escalating: str | None
     resolution: str | None
     resolved_at: str | None
@@ -179,10 +185,23 @@ class TicketView(TicketSummary):
     cause: str | None
 
 
+class EntryView(BaseModel):
+    """One thing that happened: when, by whom, what, from what to what; and the version it made."""
+
+    version: int
+    at: str
+    by: str
+    event: Happening
+    before: str | None
+    after: str | None
+    text: str | None
+    public: bool
+
+
 class TicketDetail(TicketView):
     """A ticket with its history, the first first; more of it where `history_complete` is false."""
 
-    history: list[Entry]
+    history: list[EntryView]
     history_complete: bool
 
 
@@ -213,8 +232,17 @@ def ticket_view(ticket: Ticket, link: str | None) -> TicketView:
     )
 
 
-def ticket_detail(view: TicketView, history: Sequence[Entry], complete: bool) -> TicketDetail:
-    return TicketDetail(**view.model_dump(), history=list(history), history_complete=complete)
+def ticket_detail(view: TicketView, history: Iterable[Entry], complete: bool) -> TicketDetail:
+    return TicketDetail(
+        **view.model_dump(), history=entry_views(history), history_complete=complete
+    )
+
+
+def entry_views(entries: Iterable[Entry]) -> list[EntryView]:
+    return [
+        EntryView.model_validate(entry.model_dump(include=set(EntryView.model_fields)))
+        for entry in entries
+    ]
 
 
 def representative_view(one: Representative, on_shift: bool) -> RepresentativeView:

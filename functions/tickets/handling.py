@@ -9,12 +9,13 @@ import hashlib
 import json
 from collections.abc import Callable
 
+from shared.errors import TransientError
 from shared.problems import Problem
 from shared.times import format_time, now
 from tickets.assigning import assign_freed
 from tickets.rules.ticket import Change, NotPossible, Ticket
 from tickets.running import begin
-from tickets.tickets_table import RepresentativeFull, get, get_entry, save
+from tickets.tickets_table import MOST_CONFLICTS, RepresentativeFull, get, get_entry, save
 from tickets.waking import wake
 from tickets.workflows_table import get_workflow
 
@@ -54,18 +55,17 @@ def merge(
     ticket_id: str, version: int, into: str, request_id: str | None, rule: MergeRule
 ) -> Ticket:
     """Let a ticket go on as another one; the version is the first one's."""
-    ticket = known(ticket_id)
-    while ticket.version == version:
+    for _ in range(MOST_CONFLICTS):
+        ticket = known(ticket_id)
+        if ticket.version != version:
+            return repeated(ticket, version, request_id)
         made, taken = possible(lambda it, at: rule(it, known(into), at), ticket)
         if stored(signed(made, request_id), taken):
-            break
-        ticket = known(ticket_id)  # Where only the other one has changed, it is read again.
-    else:
-        return repeated(ticket, version, request_id)
-    wake(ticket_id)
-    if ticket.assignee is not None:
-        assign_freed()
-    return made.after
+            wake(ticket_id)
+            if ticket.assignee is not None:
+                assign_freed()
+            return made.after
+    raise TransientError("Conflict", "others keep changing the ticket that it is merged into")
 
 
 def reopen(ticket_id: str, version: int, request_id: str | None, rule: Rule) -> Ticket:

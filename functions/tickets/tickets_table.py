@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.clients import dynamodb, error_code, transient_failures
 from shared.errors import TransientError
 from shared.items import to_attributes, to_values
+from shared.observability import count, logger
 from shared.times import now
 from tickets.representatives_table import load_update
 from tickets.rules.ticket import ENDED, WAITS_FOR_SOMEBODY, Change, Entry, Ticket
@@ -34,7 +35,9 @@ _MOST_COLLISIONS = 5
 _PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 """Reasons for which a transaction is cancelled that may not hold the next time."""
 
-_MOST_CONFLICTS = 20
+MOST_CONFLICTS = 20
+"""How often a change is tried on what others leave."""
+
 _READ_AT_ONCE = 200
 _MOST_READS_OF_A_PAGE = 10
 
@@ -109,7 +112,10 @@ def page_of_history(
             **begin,
         )
     following = reply.get("LastEvaluatedKey")
-    entries = [Entry.model_validate(to_values(item)) for item in reply["Items"]]
+    entries = [
+        Entry.model_validate(to_values(item) | {"version": int(item["entry"]["S"][:-3])})
+        for item in reply["Items"]
+    ]
     return entries, following["entry"]["S"] if following else None
 
 
@@ -220,7 +226,7 @@ def change(
     Where somebody else was faster, the rule is applied again to what they left. With `run` only
     that execution may do this: RunOver where another one works for the ticket.
     """
-    for _ in range(_MOST_CONFLICTS):
+    for _ in range(MOST_CONFLICTS):
         before = get(ticket_id)
         if before is None:
             raise LookupError("there is no ticket with this id")
@@ -252,20 +258,23 @@ def save(*changes: Change, run: int | None = None, new_run: bool = False) -> boo
         for made in changes
     ]
     turn = int(moment.timestamp() * 1_000_000)
-    loads = [
-        load_update(who, difference, turn) for who, difference in sorted(_moved(changes).items())
-    ]
-    refused = _written([*tickets, *history, *workflows, *loads])
-    if not refused:
-        return True
-    if _is_stored(changes[0].after.ticket_id, write_id):
-        return True
+    moved = sorted(_moved(changes).items())
     first_workflow, first_load = len(tickets + history), len(tickets + history + workflows)
-    if any(number < first_workflow for number in refused):
-        return False
-    if any(number < first_load for number in refused):
-        raise RunOver("another execution works for the ticket")
-    raise RepresentativeFull("whoever was to get the ticket has no room")
+    while True:
+        loads = [load_update(who, difference, turn) for who, difference in moved]
+        refused = _written([*tickets, *history, *workflows, *loads])
+        if not refused or _is_stored(changes[0].after.ticket_id, write_id):
+            return True
+        if any(number < first_workflow for number in refused):
+            return False
+        if any(number < first_load for number in refused):
+            raise RunOver("another execution works for the ticket")
+        if any(moved[number - first_load][1] > 0 for number in refused):
+            raise RepresentativeFull("whoever was to get the ticket has no room")
+        # A load that says nothing of this ticket must not keep it where it is.
+        moved = [one for number, one in enumerate(moved, first_load) if number not in refused]
+        count("LoadWrong")
+        logger.error("a representative's load was too low")
 
 
 def _moved(changes: Sequence[Change]) -> dict[str, int]:

@@ -20,20 +20,32 @@ from tickets.queues_table import queue_of_ticket
 from tickets.rules.lifecycle import review
 from tickets.rules.ticket import ENDED, Change, Ticket
 from tickets.running import STATE_MACHINE_ARN, begin, name_of
-from tickets.tickets_table import RunOver, change
+from tickets.tickets_table import RunOver, change, get
 from tickets.waking import wake
 from tickets.watching import stop_watching
-from tickets.workflows_table import PATIENCE, Workflow, get_workflow, look_again, next_run, overdue
+from tickets.workflows_table import (
+    PATIENCE,
+    Workflow,
+    end_watch,
+    get_workflow,
+    look_again,
+    next_run,
+    overdue,
+)
 
 MOST_AT_ONCE = 100
+MOST_ROUNDS = 10
 
 
 @step
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    for ticket_id in overdue(format_time(now()), MOST_AT_ONCE):
-        workflow = get_workflow(ticket_id)
-        if workflow is not None and is_overdue(workflow):
-            look_after(workflow)
+    for _ in range(MOST_ROUNDS):
+        found = overdue(format_time(now()), MOST_AT_ONCE)
+        for workflow in filter(None, map(get_workflow, found)):
+            if is_overdue(workflow):
+                look_after(workflow)
+        if len(found) < MOST_AT_ONCE:
+            break
     assign_waiting()
 
 
@@ -47,25 +59,30 @@ def look_after(workflow: Workflow) -> None:
     comes again.
     """
     try:
+        look_again(workflow.ticket_id, workflow.run, format_time(now() + PATIENCE))
         have_looked_at(workflow)
     except (ClientError, LookupError, RunOver, TransientError, ValueError) as error:
         count("CaseNotLookedAfter")
         logger.error(
             "ticket not looked after", ticket_id=workflow.ticket_id, error=type(error).__name__
         )
-        look_again(workflow.ticket_id, workflow.run, format_time(now() + PATIENCE))
 
 
 def have_looked_at(workflow: Workflow) -> None:
     """Have the ticket looked at in whatever way is needed."""
     ticket_id, run = workflow.ticket_id, workflow.run
+    if get(ticket_id) is None:  # Somebody has erased it, and nothing is left to do.
+        end_watch(ticket_id, run)
+        return
     ticket = change(ticket_id, page_of_ended)
     if ticket.state in ENDED:
         send_notices(ticket)
         stop_watching(ticket, run)
-    elif wake(ticket_id) or is_running(workflow):
-        look_again(ticket_id, run, format_time(now() + PATIENCE))
-    elif next_run(ticket_id, run, now(), restart=True):
+    elif (
+        not wake(ticket_id)
+        and not is_running(workflow)
+        and next_run(ticket_id, run, now(), restart=True)
+    ):
         begin(ticket_id, run + 1)
         count("CaseRestarted")
         logger.warning("execution started again", ticket_id=ticket_id, run=run + 1)

@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
-from shared.times import TimeZone
+from shared.time_zones import TimeZone
 
 if TYPE_CHECKING:
     from holidays import HolidayBase

@@ -61,9 +61,8 @@ class Story:
     def tell(
         self, event: Happening, was: str | None = None, now: str | None = None, **more: Any
     ) -> None:
-        self.entries.append(
-            Entry(at=self.at, by=self.by, event=event, before=was, after=now, **more)
-        )
+        said = {"at": self.at, "by": self.by, "event": event, "before": was, "after": now}
+        self.entries.append(Entry.model_validate(said | more))
 
     def move(self, event: Happening, state: State, text: str | None = None, **values: Any) -> None:
         """Give the ticket another state, and tell it."""
@@ -311,7 +310,7 @@ def reclassified(
     if not story.entries:
         raise NotPossible("It is like that already.")
     story.ticket = sla.retargeted(story.ticket, queue)
-    _forgive(story)
+    _forgive(story, ticket)
     if ticket.state == "WAITING":
         story.set(state="QUEUED")
     return story.change()
@@ -461,16 +460,18 @@ def _retarget(story: Story, queue: Queue) -> None:
     if after != before:
         story.tell("clocks_moved", before.due_at, after.due_at)
         story.ticket = after
-        _forgive(story)
+        _forgive(story, before)
 
 
-def _forgive(story: Story) -> None:
-    """Let go what was to follow from breaches that by now are none."""
+def _forgive(story: Story, before: Ticket) -> None:
+    """Let go what was to follow from breaches that new targets have just made none."""
     ticket = story.ticket
-    kept = [kind for kind in sla.KINDS if not _is_breached(ticket, kind)]
-    paging = tuple(news for news in ticket.paging if news not in map(_late, kept))
+    forgiven = [
+        kind for kind in sla.KINDS if _is_breached(before, kind) and not _is_breached(ticket, kind)
+    ]
+    paging = tuple(news for news in ticket.paging if news not in map(_late, forgiven))
     story.set(paging=paging, page_at=ticket.page_at if paging else None)
-    if ticket.escalating == NOT_IN_TIME and "solution" in kept:
+    if ticket.escalating == NOT_IN_TIME and "solution" in forgiven:
         story.set(escalating=None)
 
 
@@ -518,7 +519,7 @@ def _warn(story: Story, queue: Queue) -> None:
 def _breach(story: Story, queue: Queue) -> None:
     """A breached promise is for the managers; without a solution in time the next tier follows."""
     for kind in sla.due_for_breach(story.ticket, story.at):
-        story.tell("sla_breach", kind, story.ticket.clocks[kind].due_at)
+        story.tell("sla_breach", kind, story.ticket.clocks[kind].due_at, by=WORKFLOW)
         story.ticket = sla.marked(story.ticket, kind, breached_at=story.at)
         _ask_for_page(story, queue, _late(kind))
         if kind == "solution":
@@ -533,12 +534,13 @@ def _ask_for_page(story: Story, queue: Queue, news: str) -> None:
 
 def _page(story: Story, queue: Queue) -> None:
     ticket = story.ticket
-    if not ticket.page_at or story.at < ticket.page_at:
+    if not ticket.page_at:
         return
     opens_at = format_time(next_open(queue.on_call, parse_time(story.at)))
     if opens_at > story.at:
-        story.tell("page_moved", ticket.page_at, opens_at)
-        story.set(page_at=opens_at)
+        if opens_at != ticket.page_at:
+            story.tell("page_moved", ticket.page_at, opens_at)
+            story.set(page_at=opens_at)
         return
     news = "; ".join(dict.fromkeys(ticket.paging))
     story.tell("manager_paged", text=news)
@@ -562,7 +564,8 @@ def _going_on(ticket: Ticket, queue: Queue, at: str) -> Ticket:
     """
     pauses = ticket.pauses
     if ticket.resolved_at:
-        pauses = (*pauses, Pause(began_at=ticket.resolved_at, ended_at=at))
+        ended_at = max(at, ticket.resolved_at)
+        pauses = (*pauses, Pause(began_at=ticket.resolved_at, ended_at=ended_at))
     after = ticket.updated(pauses=pauses, resolution=None, resolved_at=None, resolved_by=None)
     if _is_breached(ticket, "solution"):
         return sla.started(after, queue, at, "solution", "update")

@@ -150,7 +150,7 @@ class Outcome(Frozen):
 
 
 class Summary(Frozen):
-    """What became of a ticket, in figures; `pauses` counts the customer's turns."""
+    """What became of a ticket, in figures; `pauses` is how often its clocks stood still."""
 
     resolution: str | None = None
     resolved_by: str | None = None
@@ -162,7 +162,8 @@ class Summary(Frozen):
 class Entry(Frozen):
     """One thing that happened: when, by whom (a person, `workflow`), what, from what to what.
 
-    `text` is what was written or why; `request_id` tells a repeated request from another one.
+    `version` is the one that the change made, `text` what was written or why; `request_id` tells a
+    repeated request from another one.
     """
 
     at: str
@@ -172,6 +173,7 @@ class Entry(Frozen):
     after: str | None = None
     text: str | None = None
     public: bool = False
+    version: int | None = None
     request_id: str | None = None
 
 
