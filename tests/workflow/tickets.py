@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from shared.items import to_attributes
 from shared.times import format_time
@@ -74,6 +74,13 @@ class Desk:
     tickets: Tickets
     name: str
 
+    def set_up(self, *people: str, **settings: Any) -> Self:
+        """Store the queue with its settings, and its people, each with room for one ticket."""
+        self.tickets.store_queue(self.name, required_skills=[self.name], **settings)
+        for who in people:
+            self.hire(who)
+        return self
+
     def hire(self, who: str, **profile: Any) -> str:
         """Somebody who serves this queue; the id."""
         representative_id = f"{self.name}.{who}"
@@ -86,9 +93,5 @@ class Desk:
 
 
 def make_desk(tickets: Tickets, name: str, *people: str, **settings: Any) -> Desk:
-    """A desk with these people, each with room for one ticket."""
-    desk = Desk(tickets, any_name(name))
-    tickets.store_queue(desk.name, required_skills=[desk.name], **settings)
-    for who in people:
-        desk.hire(who)
-    return desk
+    """A desk whose name is its own."""
+    return Desk(tickets, any_name(name)).set_up(*people, **settings)
