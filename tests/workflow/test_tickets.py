@@ -43,6 +43,12 @@ class Opened:
         self.desks[name] = desk.set_up(*people, **settings)
         self.ids[name] = self.desks[name].open(contact=contact_of(self.desks[name]))
 
+    def add_call(self, cloud: TestCloud, name: str, *, is_there: bool) -> None:
+        """Have a ticket opened by an unhappy call."""
+        desk = self.desks[name] = Desk(self.tickets, any_name(name))
+        desk.set_up(follow_up_reasons=[desk.name])
+        self.ids[name] = tell_of_unhappy_call(cloud, desk, is_there=is_there)
+
     def one(self, name: str) -> tuple[Desk, str]:
         return self.desks[name], self.ids[name]
 
@@ -52,7 +58,7 @@ def contact_of(desk: Desk) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def opened(tickets: Tickets, machines: Machines) -> Opened:
+def opened(cloud: TestCloud, tickets: Tickets, machines: Machines) -> Opened:
     """All tickets; the machines are asked for to count what they go through."""
     opened = Opened(tickets)
     opened.add("too-late", reopen_seconds=1)
@@ -81,6 +87,15 @@ def opened(tickets: Tickets, machines: Machines) -> Opened:
     opened.add("shift")
     opened.add("reopens")
     opened.add("aborted")
+    opened.add("hasty", "ann")
+    opened.add("merged")
+    opened.add_call(cloud, "call", is_there=True)
+    opened.add_call(cloud, "call-without-analysis", is_there=False)
+    for name in ("first", "stranger"):
+        contact = contact_of(opened.desks["merged"] if name == "first" else opened.desks["hasty"])
+        opened.ids[name] = opened.desks["merged"].open(contact=contact)
+    by_priority = tier()["targets"] | {"urgent": tier(LONG // 2)["targets"]["urgent"]}
+    opened.add("due-first", "ann", tiers=[{"targets": by_priority}])
     tickets.insist(opened.ids["too-late"], "resolve", "supervisor", resolution="A new bulb.")
     return opened
 
@@ -234,11 +249,9 @@ def test_goes_to_somebody_else_when_it_is_declined_and_never_back(
     ]
 
 
-def test_who_becomes_free_gets_what_is_due_first_at_once(tickets: Tickets) -> None:
-    by_priority = tier()["targets"] | {"urgent": tier(LONG // 2)["targets"]["urgent"]}
-    desk = make_desk(tickets, "capacity", "ann", tiers=[{"targets": by_priority}])
+def test_who_becomes_free_gets_what_is_due_first_at_once(tickets: Tickets, opened: Opened) -> None:
+    desk, held = opened.one("due-first")
     ann = f"{desk.name}.ann"
-    held = desk.open()
     tickets.in_state(held, "ASSIGNED")
     low, urgent = desk.open(priority="low"), desk.open(priority="urgent")
     for ticket_id in (low, urgent):
@@ -366,10 +379,9 @@ def test_alerts_where_a_queue_names_no_manager(
 
 
 def test_loses_no_action_that_comes_while_the_machine_reviews(
-    cloud: TestCloud, tickets: Tickets
+    cloud: TestCloud, tickets: Tickets, opened: Opened
 ) -> None:
-    desk = make_desk(tickets, "hasty", "ann")
-    ticket_id = desk.open()
+    desk, ticket_id = opened.one("hasty")
     ticket = tickets.in_state(ticket_id, "ASSIGNED")
     ann, arn, written = f"{desk.name}.ann", tickets.execution_arn(ticket_id), 0
 
@@ -452,11 +464,11 @@ def test_a_closed_one_is_not_reopened_after_its_time(tickets: Tickets, opened: O
     assert tickets.read(ticket_id)["version"] == closed["version"]
 
 
-def test_one_that_is_merged_goes_on_as_the_other(cloud: TestCloud, tickets: Tickets) -> None:
-    desk = make_desk(tickets, "merged")
-    contact = contact_of(desk)
-    again, first = desk.open(contact=contact), desk.open(contact=contact)
-    stranger = desk.open(contact={"name": "Eve", "email": "eve@customer.example"})
+def test_one_that_is_merged_goes_on_as_the_other(
+    cloud: TestCloud, tickets: Tickets, opened: Opened
+) -> None:
+    desk, again = opened.one("merged")
+    first, stranger = opened.ids["first"], opened.ids["stranger"]
     for ticket_id in (again, first, stranger):
         tickets.in_state(ticket_id, "WAITING")
     number = tickets.read(first)["number"]
@@ -473,7 +485,7 @@ def test_one_that_is_merged_goes_on_as_the_other(cloud: TestCloud, tickets: Tick
     assert (merged["state"], merged["merged_into"]) == ("MERGED", first)
     assert tickets.read(first)["state"] == "WAITING"
     assert events_of(tickets.read(first))[-1] == "merged"
-    assert tickets.mail_to(contact["email"], f"continued as {number}")
+    assert tickets.mail_to(contact_of(desk)["email"], f"continued as {number}")
 
 
 def test_an_aborted_execution_is_told_and_followed_by_another(
@@ -503,35 +515,40 @@ def test_an_aborted_execution_is_told_and_followed_by_another(
 # ------------------------------------------------------------------ tickets of calls
 
 
-@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize(("name", "is_there"), [("call", True), ("call-without-analysis", False)])
 def test_an_unhappy_call_opens_one_ticket(
-    cloud: TestCloud, tickets: Tickets, is_there: bool
+    tickets: Tickets, opened: Opened, name: str, is_there: bool
 ) -> None:
-    desk = make_desk(tickets, "calls", follow_up_reasons=[reason := any_name("reason")])
-    customer = Customer(customer_id=desk.name, name="Bob", email=contact_of(desk)["email"])
-    save_customer(cloud.dynamodb, cloud.outputs["CustomersTableName"], customer)
-    call_id = any_call_id()
-    bucket, key = cloud.outputs["AnalysesBucketName"], f"analyses/{call_id}/1.json"
-    if is_there:
-        body = json.dumps(analysis(customer.customer_id, reason))
-        cloud.s3.put_object(Bucket=bucket, Key=key, Body=body)
-
-    for _ in range(2):
-        request_follow_up(cloud, call_id, bucket, key, reason)
-
-    ticket_id = Source(kind="call", id=call_id).ticket_id
+    desk, ticket_id = opened.one(name)
     wait_until(lambda: tickets.ask("GET", f"/{ticket_id}").ok, SECONDS_TO_WAIT, "the ticket")
+
     ticket = tickets.in_state(ticket_id, "WAITING")
-    assert (ticket["queue"], ticket["source"]["id"]) == (desk.name, call_id)
-    assert ticket["call"]["reasons"] == [reason]
+
+    assert (ticket["queue"], ticket["call"]["reasons"]) == (desk.name, [desk.name])
     assert events_of(ticket) == ["created", "opened", "waits"]
     quotes = [quote["text"] for quote in ticket["call"]["quotes"]]
     assert quotes == (["It is dark here!"] if is_there else [])
-    assert ticket["customer_id"] == (customer.customer_id if is_there else None)
+    assert ticket["customer_id"] == (desk.name if is_there else None)
     if is_there:
-        assert ticket["number"] in tickets.mail_to(customer.email or "", ticket["subject"])
-        [listed] = tickets.done("GET", f"?customer_id={customer.customer_id}")["items"]
+        assert ticket["number"] in tickets.mail_to(contact_of(desk)["email"], ticket["subject"])
+        [listed] = tickets.done("GET", f"?customer_id={desk.name}")["items"]
         assert listed["ticket_id"] == ticket_id
+
+
+def tell_of_unhappy_call(cloud: TestCloud, desk: Desk, *, is_there: bool) -> str:
+    """Tell the bus twice of a call that has an analysis or none any more; its ticket's id. Its
+    customer and the reason of the follow-up are called like the desk.
+    """
+    call_id = any_call_id()
+    bucket, key = cloud.outputs["AnalysesBucketName"], f"analyses/{call_id}/1.json"
+    customer = Customer(customer_id=desk.name, name="Bob", email=contact_of(desk)["email"])
+    save_customer(cloud.dynamodb, cloud.outputs["CustomersTableName"], customer)
+    if is_there:
+        document = json.dumps(analysis(customer.customer_id, reason=desk.name))
+        cloud.s3.put_object(Bucket=bucket, Key=key, Body=document)
+    for _ in range(2):
+        request_follow_up(cloud, call_id, bucket, key, reason=desk.name)
+    return Source(kind="call", id=call_id).ticket_id
 
 
 def analysis(customer_id: str, reason: str) -> dict[str, Any]:
