@@ -18,8 +18,6 @@ from local.cloud.client import wait_until
 from local.cloud.issuer import ROLES
 from tests.cloud import SECONDS_TO_WAIT
 
-EXAMPLES = 8
-
 
 @dataclass(frozen=True)
 class Api:
@@ -55,9 +53,9 @@ class Api:
             timeout=60,
         )
 
-    def try_examples(self, mode: GenerationMode) -> Counter[str]:
-        """Check the answers to examples of what the document allows, or of what it does not, for
-        every route; how many were tried of each.
+    def try_examples(self, mode: GenerationMode, examples: int = 8) -> Counter[str]:
+        """Check the answers to so many examples for every route, of what the document allows or of
+        what it does not; how many were tried of each.
         """
         schema = schemathesis.openapi.from_dict(self.document)
         schema.config.update(base_url=self.base_url)
@@ -70,7 +68,7 @@ class Api:
             case.validate_response(reply, excluded_checks=[positive_data_acceptance])
 
         for found in schema.get_all_operations():
-            _try(given(case=found.ok().as_strategy(generation_mode=mode))(check))
+            _try(given(case=found.ok().as_strategy(generation_mode=mode))(check), examples)
         return tried
 
     def forged_tokens(self) -> Iterator[str]:
@@ -90,9 +88,9 @@ def _answered(case: schemathesis.Case, headers: dict[str, str]) -> schemathesis.
     return None if throttled else reply
 
 
-def _try(check: Callable[[], None]) -> None:
+def _try(check: Callable[[], None], examples: int) -> None:
     settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         deadline=None,
         database=None,
         derandomize=True,
