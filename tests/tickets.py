@@ -16,6 +16,7 @@ from local.cloud.client import Cloud, wait_until
 from local.cloud.deployment import client
 from local.cloud.issuer import ROLES, issue_token
 from local.cloud.settings import Instance
+from shared.times import format_time
 
 SECONDS_TO_WAIT = 240.0
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -218,3 +219,30 @@ class Tickets:
             ConsistentRead=True,
         )["Item"]
         return found
+
+    def set_attention(self, ticket_id: str, at: datetime) -> None:
+        """Say until when the machine should have looked at a ticket."""
+        self.cloud.dynamodb.update_item(
+            TableName=self.cloud.outputs["TicketWorkflowsTableName"],
+            Key={"ticket_id": {"S": ticket_id}},
+            UpdateExpression="SET attention_at = :at",
+            ExpressionAttributeValues={":at": {"S": format_time(at)}},
+        )
+
+    def mails_to(self, recipient: str) -> list[str]:
+        """The e-mails that somebody got so far, each with its subject in front."""
+        found = requests.get(f"{self.cloud.endpoint}/_aws/ses", timeout=60).json()["messages"]
+        return [
+            f"{mail['Subject']}\n{mail['Body']['text_part']}"
+            for mail in found
+            if recipient in mail["Destination"]["ToAddresses"]
+        ]
+
+    def mail_to(self, recipient: str, *words: str) -> str:
+        """An e-mail to somebody that says all of this, once it is there."""
+
+        def read() -> str | None:
+            mails = self.mails_to(recipient)
+            return next((mail for mail in mails if all(word in mail for word in words)), None)
+
+        return wait_until(read, SECONDS_TO_WAIT, f"an e-mail to {recipient} with {words}")

@@ -4,11 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from local.demo.customers import save_customers
 from tests import recordings
-from tests.cloud import Recording, TestCloud, running_cloud, stop_cloud
+from tests.cloud import INSTANCE, Recording, TestCloud, running_cloud, stop_cloud
+from tests.tickets import Tickets
 
 REAL_CALLS = Path(__file__).parents[3] / "shared" / "data" / "calls"
 """Recordings of strangers, which are no part of this project."""
+
+CALL_BACKS = "call-backs"
+"""The queue of unhappy calls, and the skill that it takes."""
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +23,20 @@ def cloud() -> TestCloud:
 
 
 @pytest.fixture(scope="session")
-def samples(cloud: TestCloud) -> dict[str, Recording]:
-    """All samples, dropped at once, by the first part of their names."""
+def tickets(cloud: TestCloud) -> Tickets:
+    """The API of tickets. Unhappy calls come to a queue of their own."""
+    tickets = Tickets(cloud, INSTANCE)
+    reasons = ["customer_sentiment_low", "cancellation_risk", "supervisor_request"]
+    tickets.store_queue(CALL_BACKS, follow_up_reasons=reasons, required_skills=[CALL_BACKS])
+    return tickets
+
+
+@pytest.fixture(scope="session")
+def samples(cloud: TestCloud, tickets: Tickets) -> dict[str, Recording]:
+    """All samples, dropped at once, by the first part of their names; their customers are known,
+    and there is a queue for the unhappy ones.
+    """
+    save_customers(cloud)
     paths = [*recordings.SAMPLES.glob("*.flac"), *recordings.SAMPLES.glob("broken/*.wav")]
     return {
         ("broken" if path.suffix == ".wav" else path.name.partition("_")[0]): cloud.drop(

@@ -1,5 +1,6 @@
 """The deployed cloud for the workflow tests, and the transitions that they took."""
 
+from collections import ChainMap
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 from local.cloud.faults import clear_faults, set_faults
 from tests.cloud import INSTANCE, TestCloud, running_cloud, stop_cloud
 from tests.communications import FAULTS, Communications
+from tests.tickets import Tickets
 from tests.workflow import communications as communications_machines
 from tests.workflow import post_call as post_call_machines
+from tests.workflow import tickets as ticket_machines
 from tests.workflow.machines import Machines
 from tests.workflow.started_calls import StartedCalls
 from tests.workflow.transitions import Coverage
@@ -29,7 +32,10 @@ def cloud() -> TestCloud:
 def machines(cloud: TestCloud, request: pytest.FixtureRequest) -> Iterator[Machines]:
     """The state machines; when all tests are done, what was taken of them is counted."""
     began = datetime.now(UTC)
-    machines = Machines(cloud, post_call_machines.VARIANTS | communications_machines.VARIANTS)
+    variants = [
+        suite.VARIANTS for suite in (post_call_machines, communications_machines, ticket_machines)
+    ]
+    machines = Machines(cloud, ChainMap(*variants))
     yield machines
     coverage = Coverage()
     for arn, name in machines.all():
@@ -40,7 +46,19 @@ def machines(cloud: TestCloud, request: pytest.FixtureRequest) -> Iterator[Machi
 
 
 @pytest.fixture(scope="session")
-def calls(cloud: TestCloud, machines: Machines, request: pytest.FixtureRequest) -> StartedCalls:
+def tickets(cloud: TestCloud) -> Tickets:
+    """The API of tickets. Those of unhappy calls require a skill that nobody has: no test's people
+    get them.
+    """
+    tickets = Tickets(cloud, INSTANCE)
+    tickets.store_queue("general", required_skills=["general"])
+    return tickets
+
+
+@pytest.fixture(scope="session")
+def calls(
+    cloud: TestCloud, machines: Machines, tickets: Tickets, request: pytest.FixtureRequest
+) -> StartedCalls:
     """The calls of `post_call`: all are started where many tests ask for them."""
     calls = StartedCalls(cloud, machines)
     asking = [item for item in request.session.items if item.path.name == "test_post_call.py"]

@@ -145,15 +145,17 @@ def mock_case(
     states = {}
     for state in answers if case["others"] == "mocked" else case["throws"]:
         throws = case["throws"].get(state, [])
-        answer = answers[state]
         steps = {
             str(number): {"Throw": {"Error": error, "Cause": f"{error}, as the test wants it."}}
             for number, error in enumerate(throws)
         }
-        # LocalStack takes the reply of the API, not the function's payload, for a Task that names
-        # a function's ARN.
-        value = {"StatusCode": 200, "Payload": answer} if state in functions else answer
-        steps[f"{len(throws)}-{len(throws) + 9}"] = {"Return": value}
+        in_turn = answers[state] if isinstance(answers[state], list) else [answers[state]]
+        for number, answer in enumerate(in_turn, len(throws)):
+            # LocalStack takes the reply of the API, not the function's payload, for a Task that
+            # names a function's ARN.
+            value = {"StatusCode": 200, "Payload": answer} if state in functions else answer
+            last = len(throws) + len(in_turn) - 1
+            steps[f"{number}-{number + 9}" if number == last else str(number)] = {"Return": value}
         states[state] = f"{machine}/{name}/{state}"
         responses[states[state]] = steps
     return states
