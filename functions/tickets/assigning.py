@@ -40,7 +40,7 @@ def assign_own(own: Ticket) -> None:
     free = free_now()
     if not free:
         return
-    fresh = own.tier == 1 and not own.returned_by
+    fresh = own.tier == 1 and not own.returned_by and not own.declined_by
     if fresh and _assign_behind(own, free):
         return
     current = get(own.ticket_id)

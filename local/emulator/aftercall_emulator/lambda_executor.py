@@ -91,9 +91,10 @@ class ProcessExecutor(RuntimeExecutor):
         self._stopped = False
 
     @property
-    def _function(self) -> int:
+    def _function(self) -> str:
         """Environments of one version share it; a changed function has another."""
-        return id(self.function_version)
+        version = self.function_version
+        return f"{version.id.qualified_arn()} {version.config.revision_id}"
 
     def start(self, env_vars: dict[str, str]) -> None:
         """Remember the environment; a process starts with an invocation that finds none."""

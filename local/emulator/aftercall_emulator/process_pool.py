@@ -24,11 +24,11 @@ class ProcessPool:
     def __init__(self, max_processes: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._free = max_processes
         self._patience_seconds = patience_seconds
-        self._idle: dict[LambdaProcess, int] = {}
-        self._living: Counter[int] = Counter()
+        self._idle: dict[LambdaProcess, str] = {}
+        self._living: Counter[str] = Counter()
         self._changed = threading.Condition()
 
-    def take(self, function: int, *, patiently: bool = False) -> LambdaProcess | None:
+    def take(self, function: str, *, patiently: bool = False) -> LambdaProcess | None:
         """An idle process of the function, the last one used, if one lives. Its place goes with it.
 
         Patiently: where all are busy, one that becomes idle soon.
@@ -43,7 +43,7 @@ class ProcessPool:
                 if left <= 0 or not self._changed.wait(left):
                     return self._last_used(function)
 
-    def _last_used(self, function: int) -> LambdaProcess | None:
+    def _last_used(self, function: str) -> LambdaProcess | None:
         for process in [one for one in reversed(self._idle) if self._idle[one] == function]:
             del self._idle[process]
             if process.alive:
@@ -52,7 +52,7 @@ class ProcessPool:
             process.end()
         return None
 
-    def claim(self, function: int) -> None:
+    def claim(self, function: str) -> None:
         """Take a place for a new process, ending the least recently used idle one if need be."""
         evicted = None
         with self._changed:
@@ -67,18 +67,18 @@ class ProcessPool:
         if evicted is not None:
             evicted.end()
 
-    def keep(self, function: int, process: LambdaProcess) -> None:
+    def keep(self, function: str, process: LambdaProcess) -> None:
         """The process is idle now."""
         with self._changed:
             self._idle[process] = function
             self._changed.notify_all()
 
-    def release(self, function: int) -> None:
+    def release(self, function: str) -> None:
         """A process has ended, or was never started: its place is free."""
         with self._changed:
             self._release(function)
             self._changed.notify_all()
 
-    def _release(self, function: int) -> None:
+    def _release(self, function: str) -> None:
         self._free += 1
         self._living[function] -= 1
