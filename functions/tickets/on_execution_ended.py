@@ -14,8 +14,11 @@ from pydantic import AliasPath, BaseModel, Field
 
 from shared.clients import sns, stepfunctions, transient_failures
 from shared.observability import count, logger, step
+from shared.times import format_time, now
 from tickets.restarts import put_off_restart
+from tickets.rules.lifecycle import workflow_failed
 from tickets.tickets_table import get
+from tickets.turns import own_change
 
 ALERTS_TOPIC_ARN = environ["ALERTS_TOPIC_ARN"]
 EXHAUSTED = "EscalationExhausted"
@@ -48,6 +51,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         subject = f"Case {ticket.number} is not resolved"
         text = ticket.cause or "Somebody has taken it up again meanwhile."
     else:
+        if ended.status != "FAILED":
+            record(ticket_id, given["run"], ended.status)
         put_off_restart(ticket_id, given["run"])
         subject = f"The workflow of case {ticket.number} broke off"
         text = (
@@ -59,3 +64,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         sns().publish(TopicArn=ALERTS_TOPIC_ARN, Subject=subject, Message=text)
     count("CaseExecutionFailed")
     logger.error("case's execution ended badly", ticket_id=ticket_id, error=error)
+
+
+def record(ticket_id: str, run: int, status: str) -> None:
+    """Write into the ticket's history what the machine could not."""
+    at, cause = format_time(now()), "it came to no state that could have said more"
+    own_change(ticket_id, run, lambda it: workflow_failed(it, at, "execution", status, cause))

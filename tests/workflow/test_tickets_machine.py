@@ -157,7 +157,9 @@ def test_an_execution_that_timed_out_is_told_and_followed_by_another(
     tickets.insist(ticket_id, "resolve", "supervisor", resolution="A new bulb.")
     following = tickets.execution_arn(ticket_id, run=2)
     assert cloud.execution(following)["status"] == "SUCCEEDED"
-    assert events_of(tickets.read(ticket_id)) == ["opened", "waits", "resolved", "closed"]
+    assert events_of(tickets.read(ticket_id)) == [
+        *("opened", "waits", "workflow_failed", "resolved", "closed"),
+    ]
 
 
 def test_does_not_wait_for_what_has_changed_since_its_review(

@@ -39,6 +39,19 @@ def test_tells_somebody_and_has_another_execution_follow(module, around, event, 
     assert workflow["run"] == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "told"), [("TIMED_OUT", True), ("ABORTED", True), ("FAILED", False)]
+)
+def test_writes_down_what_the_machine_could_not(module, around, event, context, status, told):
+    around.put(any_ticket())
+    event["detail"]["status"] = status
+
+    module.handler(event, context)
+
+    texts = [entry.text for entry in around.history() if entry.event == "workflow_failed"]
+    assert [text.partition(":")[0] for text in texts] == [status] * told
+
+
 def test_names_the_error(module, around, event, context):
     around.put(any_ticket())
     around.fail(f"{ID}-1", "KeyError", "John Smith")
