@@ -175,7 +175,7 @@ INVALID = {
     "unknown template": ({"template": "miller"}, "there is no template of this name"),
     "a path as template": ({"template": "../Miller"}, "template: "),
     "missing field": ({"fields": {}}, "template case_update needs the fields case_number"),
-    "field too long": ({"fields": LONG | {"name": "Miller" * 100}}, "fields"),
+    "field too long": ({"fields": LONG | {"name": "Miller" * 1000}}, "fields"),
     "field that is no text": ({"fields": {"miller": {"Miller": 1}}}, "detail.data.fields: "),
     "field that nobody may name so": (
         {"fields": {"name": "a", "case_number": "b", "status": "c", "Miller": "d"}},
