@@ -104,7 +104,7 @@ def test_does_not_quote_a_field_that_it_does_not_know():
 @pytest.mark.parametrize("name", ["nothing", "", "../templates/case_update", "case_update.email"])
 def test_knows_only_the_templates_that_there_are(name):
     with pytest.raises(
-        TemplateInvalid, match="callback_confirmation, case_.*, case_update"
+        TemplateInvalid, match=r"callback_confirmation, case_.*, case_update"
     ) as raised:
         check_fields(name, "email", {})
 
