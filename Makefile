@@ -27,8 +27,8 @@ demo: bootstrap ## real calls and messages through the laptop cloud; DEMO=<domai
 	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
 
 test: bootstrap ## everything that can be tested on one machine
-	@$(MAKE) --no-print-directory -j2 --output-sync=target check emulator
-	$(BIN)/pytest -q tests/workflow tests/e2e
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check emulator & beside=$$!; \
+	$(BIN)/pytest -q tests/workflow tests/e2e; stories=$$?; wait $$beside && exit $$stories
 
 check: bootstrap ## formats, lints, types, template, architecture and unit tests
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy functions

@@ -6,7 +6,7 @@ from tests.cloud import INSTANCE, TestCloud
 from tests.ticket_storm import TicketStorm
 from tests.tickets import Tickets
 
-NUMBER, REPRESENTATIVES = 24, 6
+NUMBER, REPRESENTATIVES = 10, 4
 
 
 @pytest.fixture(scope="module")
