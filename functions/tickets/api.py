@@ -142,7 +142,7 @@ def create_ticket(request: TicketRequest) -> TicketView:
     """With an Idempotency-Key, or a source, the same request again gives the same ticket."""
     queue = known_queue(request.queue, status=422).queue
     source = source_of(request)
-    if get(source.ticket_id) is None and not is_known_customer(request.customer_id):
+    if not is_known_customer(request.customer_id) and get(source.ticket_id) is None:
         raise Problem(422, "unknown-customer", "There is no customer with this customer_id.")
     values = request.model_dump(mode="json", exclude={"source"}, exclude_none=True)
     skills = {"required_skills": queue.required_skills}

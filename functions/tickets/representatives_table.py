@@ -2,6 +2,7 @@
 transaction of tickets_table.
 """
 
+import json
 import os
 from typing import Any
 
@@ -96,11 +97,5 @@ def load_update(representative_id: str, difference: int, turn: int) -> dict[str,
 def _representative(item: dict[str, Any]) -> Representative:
     """The item, whose `capacity` is 0 where the representative is not active."""
     values = to_values(item)
-    profile = Profile.model_validate_json(values["profile"])
-    return Representative(
-        **profile.model_dump(),
-        representative_id=values["representative_id"],
-        version=int(values["version"]),
-        load=int(values["load"]),
-        turn=int(values["turn"]),
-    )
+    own = {name: values[name] for name in ("representative_id", "version", "load", "turn")}
+    return Representative.model_validate(json.loads(values["profile"]) | own)

@@ -15,7 +15,7 @@ from shared.observability import logger, step
 from shared.times import format_time, now, parse_time
 from tickets.outbox import send_notices
 from tickets.queues_table import queue_of_ticket
-from tickets.rules.lifecycle import next_of, review, wake_at
+from tickets.rules.lifecycle import Next, next_of, review, wake_at
 from tickets.rules.ticket import Ticket
 from tickets.turns import own_change
 from tickets.watching import stop_watching
@@ -36,7 +36,7 @@ class Input(TypedDict):
 class Output(TypedDict):
     """`version` is what was reviewed; `wait_seconds` and `attention_at` are for Work On Case."""
 
-    next: Literal["assign", "work", "close", "escalate", "hand_over", "end"]
+    next: Next | Literal["hand_over"]
     run: int
     turn: int
     version: str
@@ -71,14 +71,16 @@ def follows(ticket_id: str, run: int) -> bool:
     return workflow is not None and workflow.run == run + 1
 
 
-def output_of(following: str, run: int, turn: int, ticket: Ticket | None = None) -> Output:
+def output_of(
+    following: Next | Literal["hand_over"], run: int, turn: int, ticket: Ticket | None = None
+) -> Output:
     moment = now()
     wait = CHECK_SECONDS
     if ticket is not None and (until := wake_at(ticket)):
         wait = min(wait, math.ceil((parse_time(until) - moment).total_seconds()))
     wait = max(wait, 1)
     return {
-        "next": following,  # type: ignore[typeddict-item]
+        "next": following,
         "run": run,
         "turn": turn,
         "version": str(ticket.version if ticket else 0),

@@ -71,10 +71,11 @@ def look_after(workflow: Workflow) -> None:
 def have_looked_at(workflow: Workflow) -> None:
     """Have the ticket looked at in whatever way is needed."""
     ticket_id, run = workflow.ticket_id, workflow.run
-    if get(ticket_id) is None:  # Somebody has erased it, and nothing is left to do.
+    found = get(ticket_id)
+    if found is None:  # Somebody has erased it, and nothing is left to do.
         end_watch(ticket_id, run)
         return
-    ticket = change(ticket_id, page_of_ended)
+    ticket = change(ticket_id, page_of_ended, seen=found)
     if ticket.state in ENDED:
         send_notices(ticket)
         stop_watching(ticket, run)

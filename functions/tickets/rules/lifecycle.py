@@ -4,7 +4,7 @@
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from shared.times import format_time, parse_time
 from tickets.rules import sla
@@ -40,6 +40,9 @@ from tickets.rules.ticket import (
 
 WORKFLOW = "workflow"
 NOT_IN_TIME = "not resolved in time"
+type Next = Literal["assign", "work", "close", "escalate", "end"]
+"""Where the machine goes with a ticket."""
+
 _FREE: dict[str, None] = {"assignee": None, "return_at": None, "pending_until": None}
 """What a ticket says that nobody has."""
 
@@ -367,7 +370,7 @@ def reopened(ticket: Ticket, queue: Queue, at: str, by: str, reason: str) -> Cha
 # --- what the machine does next
 
 
-def next_of(ticket: Ticket) -> str:
+def next_of(ticket: Ticket) -> Next:
     """Where the machine goes with the ticket as it is."""
     if ticket.state == "RESOLVED":
         return "close"
