@@ -24,7 +24,7 @@ from communications.rules.communication import (
     ErrorClass,
     SuppressionReason,
 )
-from shared.customers import EMail, Phone
+from shared.addresses import EMail, Phone
 
 type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 type Recipient = Annotated[

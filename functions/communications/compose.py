@@ -12,7 +12,8 @@ from communications.outbox import enqueue
 from communications.rules.communication import Channel, Communication, Entry
 from communications.rules.lifecycle import QUEUE_PATIENCE
 from communications.rules.templates import LONGEST_SMS, TemplateInvalid, check_fields, text_of
-from shared.customers import EMail, Id, Phone, get_customer
+from shared.addresses import EMail, Phone
+from shared.customers import Id, get_customer
 from shared.observability import count, logger
 from shared.times import format_time, now
 

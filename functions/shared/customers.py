@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from shared.addresses import EMail, Phone
 from shared.clients import dynamodb, transient_failures
 from shared.items import to_values
 from shared.time_zones import TimeZone
@@ -18,11 +19,6 @@ ENTITY_PREFIX = "entity#"
 
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
-EMail = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
-
-Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
-"""E.164: a plus sign, the country and the number."""
 
 
 class StorageAccount(BaseModel):

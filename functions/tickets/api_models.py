@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.customers import EMail, Id, Phone
+from shared.addresses import EMail, Phone
+from shared.customers import Id
 from tickets.rules.pauses import Pause
 from tickets.rules.queue import Name, QueueSettings, Skills
 from tickets.rules.representative import Profile, Representative, Shift

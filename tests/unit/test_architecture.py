@@ -566,7 +566,12 @@ def test_domains_never_import_each_other_and_rules_know_nothing_of_aws(module):
     assert imported & set(DOMAINS) <= {package} - {"shared"}
     if ".rules." in module or ".audio." in module:
         known = {name for name in full_imports_of(module) if name.startswith("shared.")}
-        assert known <= {"shared.errors", "shared.time_zones", "shared.times"}
+        assert known <= {
+            "shared.addresses",
+            "shared.errors",
+            "shared.time_zones",
+            "shared.times",
+        }
         assert not imported & {"boto3", "botocore", "aws_lambda_powertools"}
         assert "environ" not in aws_actions.path_of(module).read_text()
 

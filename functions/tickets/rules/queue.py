@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from shared.addresses import EMail, Phone
 from tickets.rules.business_hours import (
     AROUND_THE_CLOCK,
     Calendar,
@@ -26,10 +27,6 @@ type Seconds = Annotated[int, Field(ge=1, le=LONGEST)]
 type Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 type Skill = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
 type Skills = Annotated[tuple[Skill, ...], Field(max_length=20)]
-type EMailAddress = Annotated[
-    str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)
-]
-type PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
 
 
 class Setting(BaseModel):
@@ -63,8 +60,8 @@ class Tier(Setting):
 class Manager(Setting):
     """Who is paged at a breach: by e-mail, by SMS, or both."""
 
-    email: EMailAddress | None = None
-    phone: PhoneNumber | None = None
+    email: EMail | None = None
+    phone: Phone | None = None
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -5,8 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from shared.addresses import EMail, Phone
 from tickets.rules.business_hours import Calendar, is_open
-from tickets.rules.queue import EMailAddress, PhoneNumber, Setting, Skills
+from tickets.rules.queue import Setting, Skills
 
 type TierNumber = Annotated[int, Field(ge=1, le=9)]
 
@@ -30,8 +31,8 @@ class Profile(Setting):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    email: EMailAddress | None = None
-    phone: PhoneNumber | None = None
+    email: EMail | None = None
+    phone: Phone | None = None
     skills: Skills = ()
     tiers: tuple[TierNumber, ...] = Field(default=(1,), min_length=1, max_length=9)
     capacity: int = Field(ge=0, le=1000)
