@@ -9,22 +9,15 @@ from os import environ
 from typing import Any, TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import AliasPath, BaseModel, Field
 
 from communications.redrives_table import end_run_of_ended_batches, update_batch, update_run
-from shared.clients import sns, stepfunctions, transient_failures
+from shared.clients import sns, transient_failures
+from shared.executions import ExecutionEnded, describe
 from shared.observability import count, logger, step
 from shared.times import format_time, now
 
 ALERTS_TOPIC_ARN = environ["ALERTS_TOPIC_ARN"]
 _ERRORS = {"TIMED_OUT": "States.Timeout"}
-
-
-class ExecutionEnded(BaseModel):
-    """The part of the status change event that matters here."""
-
-    execution_arn: str = Field(validation_alias=AliasPath("detail", "executionArn"))
-    status: str = Field(validation_alias=AliasPath("detail", "status"))
 
 
 class ExecutionInput(TypedDict, total=False):
@@ -37,8 +30,7 @@ class ExecutionInput(TypedDict, total=False):
 @step
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     ended = ExecutionEnded.model_validate(event)
-    with transient_failures():
-        execution = stepfunctions().describe_execution(executionArn=ended.execution_arn)
+    execution = describe(ended.execution_arn)
     given: ExecutionInput = json.loads(execution["input"])
     run_id, batch = given["run_id"], given.get("batch")
     record(run_id, batch, execution.get("error") or _ERRORS.get(ended.status, ended.status))

@@ -9,7 +9,7 @@ from typing import TypedDict
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from communications.redrives_table import end_run_of_ended_batches, update_batch, update_run
-from shared.failures import Failure, plain_cause, root_failure
+from shared.failures import Failure, RootCause, root_cause
 from shared.observability import logger, step
 from shared.times import format_time, now
 
@@ -22,21 +22,15 @@ class Input(TypedDict):
     failed: dict[str, Failure]
 
 
-class Output(TypedDict):
-    error: str
-    cause: str
-
-
 @step
-def handler(event: Input, context: LambdaContext) -> Output:
+def handler(event: Input, context: LambdaContext) -> RootCause:
     [(failed_state, failure)] = event["failed"].items()
-    real = root_failure(failure)
-    output: Output = {"error": real["Error"], "cause": plain_cause(real)}
+    output = root_cause(failure)
     values = {**output, "failed_state": failed_state, "finished_at": format_time(now())}
     if event["batch"] is None:
         update_run(event["run_id"], state="FAILED", **values)
     else:
         update_batch(event["run_id"], event["batch"], state="FAILED", **values)
         end_run_of_ended_batches(event["run_id"])
-    logger.error("redrive failed", run_id=event["run_id"], error=real["Error"])
+    logger.error("redrive failed", run_id=event["run_id"], error=output["error"])
     return output

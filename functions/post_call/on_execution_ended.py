@@ -17,30 +17,20 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from post_call.calls_table import attempt_columns, get_call, record_failed_call
 from post_call.execution import ExecutionInput
 from post_call.rules.execution_history import HistoryEvent, end_of
 from shared.clients import stepfunctions, transient_failures
 from shared.events import CallFailed, Detail, publish
-from shared.failures import plain_cause, root_failure
+from shared.executions import ExecutionEnded, describe
+from shared.failures import root_cause
 from shared.observability import batch_item, count, logger, step
 from shared.times import format_time, now
 
 EVENT_BUS_NAME = environ["EVENT_BUS_NAME"]
 
 _processor = BatchProcessor(event_type=EventType.SQS)
-
-
-class ExecutionEnded(BaseModel):
-    """The part of the status change event that matters here."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # Errors are logged; keys hold names.
-
-    execution_arn: str = Field(validation_alias=AliasPath("detail", "executionArn"))
-    name: str = Field(validation_alias=AliasPath("detail", "name"))
-    status: str = Field(validation_alias=AliasPath("detail", "status"))
 
 
 @step
@@ -53,19 +43,17 @@ def record_end(record: SQSRecord) -> None:
     """Mark the call FAILED if its execution held it or never came to, and publish CallFailed."""
     ended = ExecutionEnded.model_validate_json(record.body)
     arn = ended.execution_arn
+    execution = describe(arn)
     with transient_failures():
-        execution = stepfunctions().describe_execution(executionArn=arn)
         history = stepfunctions().get_execution_history(
             executionArn=arn, reverseOrder=True, maxResults=200
         )["events"]
     given: ExecutionInput = json.loads(execution["input"])
     events: list[HistoryEvent] = history  # type: ignore[assignment]
     end = end_of(events, ended.status)
-    real = root_failure({"Error": end.error, "Cause": end.cause})
     failure = {
         **attempt_columns(given["attempt"], given["recording"], given["created_at"]),
-        "error": real["Error"],
-        "cause": plain_cause(real),
+        **root_cause({"Error": end.error, "Cause": end.cause}),
         "failed_state": end.state,
         "failed_at": format_time(now()),
     }

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from post_call.calls_table import attempt_columns, record_failed_call
 from post_call.recording_object import RecordingObject
-from shared.failures import Failure, plain_cause, root_failure
+from shared.failures import Failure, RootCause, root_cause
 from shared.observability import logger, step
 from shared.times import format_time, now
 
@@ -24,16 +24,10 @@ class Input(TypedDict):
     failed: dict[str, Failure]
 
 
-class Output(TypedDict):
-    error: str
-    cause: str
-
-
 @step
-def handler(event: Input, context: LambdaContext) -> Output:
+def handler(event: Input, context: LambdaContext) -> RootCause:
     failed_state, failure = first_failure(event["failed"])
-    real = root_failure(failure)
-    output: Output = {"error": real["Error"], "cause": plain_cause(real)}
+    output = root_cause(failure)
     recorded = record_failed_call(
         event["call_id"],
         event["execution_arn"],
@@ -45,7 +39,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
         },
         unless_recorded=False,
     )
-    logger.error("call failed", error=real["Error"], failed_state=failed_state, recorded=recorded)
+    logger.error("call failed", error=output["error"], failed_state=failed_state, recorded=recorded)
     return output
 
 

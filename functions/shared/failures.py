@@ -36,6 +36,19 @@ def plain_cause(failure: Failure) -> str:
     return (message if isinstance(message, str) else cause)[:CAUSE_LIMIT]
 
 
+class RootCause(TypedDict):
+    """What a machine ends with, and what is recorded of it."""
+
+    error: str
+    cause: str
+
+
+def root_cause(failure: Failure) -> RootCause:
+    """The error that began a failure, and its message."""
+    real = root_failure(failure)
+    return {"error": real["Error"], "cause": plain_cause(real)}
+
+
 def _as_object(cause: str) -> dict[str, object]:
     try:
         parsed = json.loads(cause)

@@ -10,9 +10,9 @@ from os import environ
 from typing import Any, TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import AliasPath, BaseModel, Field
 
-from shared.clients import sns, stepfunctions, transient_failures
+from shared.clients import sns, transient_failures
+from shared.executions import ExecutionEnded, describe
 from shared.observability import count, logger, step
 from shared.times import format_time, now
 from tickets.restarts import put_off_restart
@@ -24,13 +24,6 @@ ALERTS_TOPIC_ARN = environ["ALERTS_TOPIC_ARN"]
 EXHAUSTED = "EscalationExhausted"
 
 
-class ExecutionEnded(BaseModel):
-    """The part of the status change event that matters here."""
-
-    execution_arn: str = Field(validation_alias=AliasPath("detail", "executionArn"))
-    status: str = Field(validation_alias=AliasPath("detail", "status"))
-
-
 class ExecutionInput(TypedDict):
     ticket_id: str
     run: int
@@ -39,8 +32,7 @@ class ExecutionInput(TypedDict):
 @step
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     ended = ExecutionEnded.model_validate(event)
-    with transient_failures():
-        execution = stepfunctions().describe_execution(executionArn=ended.execution_arn)
+    execution = describe(ended.execution_arn)
     given: ExecutionInput = json.loads(execution["input"])
     ticket_id, error = given["ticket_id"], execution.get("error") or ended.status
     ticket = get(ticket_id)

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared.failures import Failure, plain_cause, root_failure
+from shared.failures import Failure, RootCause, root_cause
 from shared.observability import logger, step
 from shared.times import format_time, now
 from tickets.restarts import put_off_restart
@@ -22,16 +22,10 @@ class Input(TypedDict):
     failed: dict[str, Failure]
 
 
-class Output(TypedDict):
-    error: str
-    cause: str
-
-
 @step
-def handler(event: Input, context: LambdaContext) -> Output:
+def handler(event: Input, context: LambdaContext) -> RootCause:
     [(failed_state, failure)] = event["failed"].items()
-    real = root_failure(failure)
-    output: Output = {"error": real["Error"], "cause": plain_cause(real)}
+    output = root_cause(failure)
     ticket_id, run = event["ticket_id"], event["run"]
     own_change(
         ticket_id,
@@ -41,5 +35,5 @@ def handler(event: Input, context: LambdaContext) -> Output:
         ),
     )
     put_off_restart(ticket_id, run)
-    logger.error("case's execution failed", error=real["Error"])
+    logger.error("case's execution failed", error=output["error"])
     return output

@@ -10,8 +10,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from shared.clients import stepfunctions, transient_failures
+from shared.clients import stepfunctions
 from shared.errors import TransientError
+from shared.executions import describe
 from shared.observability import count, logger, step
 from shared.times import format_time, now
 from tickets.assigning import assign_waiting
@@ -101,8 +102,6 @@ def is_running(workflow: Workflow) -> bool:
     machine = STATE_MACHINE_ARN.replace(":stateMachine:", ":execution:")
     arn = f"{machine}:{name_of(workflow.ticket_id, workflow.run)}"
     try:
-        with transient_failures():
-            found = stepfunctions().describe_execution(executionArn=arn)
+        return describe(arn)["status"] == "RUNNING"
     except stepfunctions().exceptions.ExecutionDoesNotExist:
         return False
-    return found["status"] == "RUNNING"

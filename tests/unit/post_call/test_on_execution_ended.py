@@ -56,6 +56,7 @@ def execution(event, cloud, module, monkeypatch):
             return {"events": known["history"][:maxResults]}
 
     monkeypatch.setattr(module, "stepfunctions", StepFunctions)
+    monkeypatch.setattr("shared.executions.stepfunctions", StepFunctions)
     return known
 
 
