@@ -8,12 +8,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from botocore.exceptions import ClientError
-
 from communications.rules.redrive_outcomes import Report, added, text_of
-from shared.clients import dynamodb, error_code, transient_failures
-from shared.errors import TransientError
+from shared.clients import dynamodb, transient_failures
 from shared.items import to_attributes, to_values
+from shared.writes import conditionally, refused
 
 REDRIVES_TABLE_NAME = os.environ["REDRIVES_TABLE_NAME"]
 
@@ -37,18 +35,14 @@ class Batch(TypedDict):
 
 def create_run(run_id: str, values: Mapping[str, Any]) -> bool:
     """Store a run; False when there is one with its id."""
-    try:
-        with transient_failures():
-            dynamodb().put_item(
-                TableName=REDRIVES_TABLE_NAME,
-                Item=_key(run_id, "run") | to_attributes({"kind": "run", **values}),
-                ConditionExpression="attribute_not_exists(run_id)",
-            )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    reply = conditionally(
+        lambda: dynamodb().put_item(
+            TableName=REDRIVES_TABLE_NAME,
+            Item=_key(run_id, "run") | to_attributes({"kind": "run", **values}),
+            ConditionExpression="attribute_not_exists(run_id)",
+        )
+    )
+    return reply is not None
 
 
 def get_run(run_id: str) -> dict[str, Any] | None:
@@ -87,17 +81,7 @@ def create_batches(batches: Sequence[Batch], stage: int) -> bool:
         }
         for batch in batches
     ]
-    try:
-        with transient_failures():
-            dynamodb().transact_write_items(TransactItems=puts)
-    except ClientError as error:
-        if error_code(error) != "TransactionCanceledException":
-            raise
-        reasons = {reason.get("Code") for reason in error.response["CancellationReasons"]}
-        if "ConditionalCheckFailed" in reasons:
-            return False
-        raise TransientError("TransactionCanceled", ", ".join(map(str, reasons))) from error
-    return True
+    return not refused(puts)
 
 
 def update_batch(run_id: str, batch: int, **values: Any) -> bool:
@@ -192,18 +176,14 @@ def _update(run_id: str, item: str, values: Mapping[str, Any]) -> bool:
     names = {f"#{name}": name for name in values} | {"#state": "state"}
     attributes = {f":{name}": value for name, value in values.items()}
     attributes |= {":requested": "REQUESTED", ":running": "RUNNING"}
-    try:
-        with transient_failures():
-            dynamodb().update_item(
-                TableName=REDRIVES_TABLE_NAME,
-                Key=_key(run_id, item),
-                ConditionExpression="#state IN (:requested, :running)",
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=to_attributes(attributes),
-            )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    reply = conditionally(
+        lambda: dynamodb().update_item(
+            TableName=REDRIVES_TABLE_NAME,
+            Key=_key(run_id, item),
+            ConditionExpression="#state IN (:requested, :running)",
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=to_attributes(attributes),
+        )
+    )
+    return reply is not None

@@ -9,12 +9,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from post_call.recording_object import RecordingObject
-from shared.clients import dynamodb, error_code, transient_failures
-from shared.errors import TransientError
+from shared.clients import dynamodb, transient_failures
 from shared.items import to_attributes, to_values
+from shared.writes import conditionally, refused
 
 CALLS_TABLE_NAME = os.environ["CALLS_TABLE_NAME"]
 
@@ -30,9 +28,6 @@ _ANALYSIS_COLUMNS = frozenset(
     }
 )
 """Columns that an analysis may leave out: what is not known is not there."""
-
-_PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
-"""Why a transaction may be cancelled today and go through tomorrow."""
 
 
 def call_key(call_id: str) -> dict[str, Any]:
@@ -85,22 +80,18 @@ def record_failed_call(
     condition = f"({owned}) OR {unclaimed}"
     values = {f":{name}": value for name, value in failure.items()}
     values |= {":execution_arn": execution_arn, ":failed": "FAILED", ":processing": "PROCESSING"}
-    try:
-        with transient_failures():
-            dynamodb().update_item(
-                TableName=CALLS_TABLE_NAME,
-                Key=call_key(call_id),
-                ConditionExpression=condition,
-                UpdateExpression="SET #state = :failed, execution_arn = :execution_arn, "
-                + ", ".join(f"#{name} = :{name}" for name in failure),
-                ExpressionAttributeNames={"#state": "state"} | {f"#{n}": n for n in failure},
-                ExpressionAttributeValues=to_attributes(values),
-            )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    reply = conditionally(
+        lambda: dynamodb().update_item(
+            TableName=CALLS_TABLE_NAME,
+            Key=call_key(call_id),
+            ConditionExpression=condition,
+            UpdateExpression="SET #state = :failed, execution_arn = :execution_arn, "
+            + ", ".join(f"#{name} = :{name}" for name in failure),
+            ExpressionAttributeNames={"#state": "state"} | {f"#{n}": n for n in failure},
+            ExpressionAttributeValues=to_attributes(values),
+        )
+    )
+    return reply is not None
 
 
 def store_analysed_call(
@@ -137,19 +128,7 @@ def store_analysed_call(
         ),
         *({"Delete": {**table, "Key": category_key(call_id, category)}} for category in stale),
     ]
-    try:
-        with transient_failures():
-            dynamodb().transact_write_items(TransactItems=items)
-    except ClientError as error:
-        if error_code(error) != "TransactionCanceledException":
-            raise
-        reasons = [reason.get("Code") for reason in error.response["CancellationReasons"]]
-        if "ConditionalCheckFailed" in reasons:
-            return False
-        if _PASSING & set(reasons):
-            raise TransientError("TransactionCanceled", ", ".join(map(str, reasons))) from error
-        raise
-    return True
+    return not refused(items)
 
 
 def _category_item(call_id: str, category: str, created_at: str) -> dict[str, Any]:

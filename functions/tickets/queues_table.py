@@ -7,10 +7,10 @@ import os
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
-from shared.clients import dynamodb, error_code, transient_failures
+from shared.clients import dynamodb, transient_failures
+from shared.writes import conditionally
 from tickets.rules.queue import GENERAL, Queue
 
 QUEUES_TABLE_NAME = os.environ["QUEUES_TABLE_NAME"]
@@ -69,23 +69,16 @@ def put_queue(queue: Queue, version: int) -> bool:
     condition = "version = :before" if version else "attribute_not_exists(kind)"
     values: Any = {":before": {"N": str(version)}} if version else None
     arguments = {"ExpressionAttributeValues": values} if values else {}
-    try:
-        with transient_failures():
-            dynamodb().put_item(
-                TableName=QUEUES_TABLE_NAME,
-                Item=_key("queue", queue.name)
-                | {
-                    "version": {"N": str(version + 1)},
-                    "settings": {"S": queue.model_dump_json()},
-                },
-                ConditionExpression=condition,
-                **arguments,
-            )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    stored = {"version": {"N": str(version + 1)}, "settings": {"S": queue.model_dump_json()}}
+    reply = conditionally(
+        lambda: dynamodb().put_item(
+            TableName=QUEUES_TABLE_NAME,
+            Item=_key("queue", queue.name) | stored,
+            ConditionExpression=condition,
+            **arguments,
+        )
+    )
+    return reply is not None
 
 
 def next_number(moment: datetime) -> str:

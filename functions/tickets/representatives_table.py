@@ -6,10 +6,9 @@ import json
 import os
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from shared.clients import dynamodb, error_code, transient_failures
+from shared.clients import dynamodb, transient_failures
 from shared.items import to_values
+from shared.writes import conditionally
 from tickets.rules.representative import Profile, Representative
 
 REPRESENTATIVES_TABLE_NAME = os.environ["REPRESENTATIVES_TABLE_NAME"]
@@ -53,25 +52,21 @@ def put_profile(representative_id: str, profile: Profile, version: int) -> Repre
     }
     if not version:
         del values[":before"]
-    try:
-        with transient_failures():
-            reply = dynamodb().update_item(
-                TableName=REPRESENTATIVES_TABLE_NAME,
-                Key={"representative_id": {"S": representative_id}},
-                ConditionExpression=condition,
-                UpdateExpression=(
-                    "SET version = :after, profile = :profile, #capacity = :capacity, "
-                    "#load = if_not_exists(#load, :zero), turn = if_not_exists(turn, :zero)"
-                ),
-                ExpressionAttributeNames={"#capacity": "capacity", "#load": "load"},
-                ExpressionAttributeValues=values,
-                ReturnValues="ALL_NEW",
-            )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return None
-        raise
-    return _representative(reply["Attributes"])
+    reply = conditionally(
+        lambda: dynamodb().update_item(
+            TableName=REPRESENTATIVES_TABLE_NAME,
+            Key={"representative_id": {"S": representative_id}},
+            ConditionExpression=condition,
+            UpdateExpression=(
+                "SET version = :after, profile = :profile, #capacity = :capacity, "
+                "#load = if_not_exists(#load, :zero), turn = if_not_exists(turn, :zero)"
+            ),
+            ExpressionAttributeNames={"#capacity": "capacity", "#load": "load"},
+            ExpressionAttributeValues=values,
+            ReturnValues="ALL_NEW",
+        )
+    )
+    return None if reply is None else _representative(reply["Attributes"])
 
 
 def load_update(representative_id: str, difference: int, turn: int) -> dict[str, Any]:

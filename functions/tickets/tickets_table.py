@@ -13,14 +13,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
-from shared.clients import dynamodb, error_code, transient_failures
+from shared.clients import dynamodb, transient_failures
 from shared.errors import TransientError
 from shared.items import to_attributes, to_values
 from shared.observability import count, logger
 from shared.times import now
+from shared.writes import CANCELLED, refused
 from tickets.representatives_table import load_update
 from tickets.rules.ticket import ENDED, WAITS_FOR_SOMEBODY, Change, Entry, Ticket
 from tickets.workflows_table import change_noted, creation
@@ -32,8 +32,6 @@ FAR = "9999"
 """Until when a ticket is to be served of which nothing is promised: behind every time."""
 
 _MOST_COLLISIONS = 5
-_PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
-"""Reasons for which a transaction is cancelled that may not hold the next time."""
 
 MOST_CONFLICTS = 20
 """How often a change is tried on what others leave."""
@@ -218,8 +216,7 @@ def create(ticket: Ticket, entry: Entry) -> bool:
         _added(ticket, 0, entry),
         creation(ticket.ticket_id, now()),
     ]
-    refused = _written(parts)
-    return not refused or _is_stored(ticket.ticket_id, write_id)
+    return not _written(parts) or _is_stored(ticket.ticket_id, write_id)
 
 
 def change(
@@ -271,17 +268,17 @@ def save(*changes: Change, run: int | None = None, new_run: bool = False) -> boo
     first_workflow, first_load = len(tickets + history), len(tickets + history + workflows)
     while True:
         loads = [load_update(who, difference, turn) for who, difference in moved]
-        refused = _written([*tickets, *history, *workflows, *loads])
-        if not refused or _is_stored(changes[0].after.ticket_id, write_id):
+        unmet = _written([*tickets, *history, *workflows, *loads])
+        if not unmet or _is_stored(changes[0].after.ticket_id, write_id):
             return True
-        if any(number < first_workflow for number in refused):
+        if any(number < first_workflow for number in unmet):
             return False
-        if any(number < first_load for number in refused):
+        if any(number < first_load for number in unmet):
             raise RunOver("another execution works for the ticket")
-        if any(moved[number - first_load][1] > 0 for number in refused):
+        if any(moved[number - first_load][1] > 0 for number in unmet):
             raise RepresentativeFull("whoever was to get the ticket has no room")
         # A load that says nothing of this ticket must not keep it where it is.
-        moved = [one for number, one in enumerate(moved, first_load) if number not in refused]
+        moved = [one for number, one in enumerate(moved, first_load) if number not in unmet]
         count("LoadWrong")
         logger.error("a representative's load was too low")
 
@@ -302,24 +299,14 @@ def _written(parts: list[Any]) -> list[int]:
     Two at once on the same item, such as a representative whom two tickets could go to, is nothing
     unusual: DynamoDB refuses one, which waits a moment and tries again.
     """
-    reasons: list[str] = []
-    for attempt in range(_MOST_COLLISIONS):
+    for attempt in range(_MOST_COLLISIONS - 1):
         try:
-            with transient_failures():
-                dynamodb().transact_write_items(TransactItems=parts)
-        except ClientError as error:
-            if error_code(error) != "TransactionCanceledException":
+            return refused(parts)
+        except TransientError as error:
+            if error.code != CANCELLED:
                 raise
-            reasons = [str(reason.get("Code")) for reason in error.response["CancellationReasons"]]
-            failed = [n for n, code in enumerate(reasons) if code == "ConditionalCheckFailed"]
-            if failed:
-                return failed
-            if not _PASSING & set(reasons):
-                raise
-        else:
-            return []
         time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - only to part them
-    raise TransientError("TransactionCanceled", ", ".join(sorted(set(reasons))))
+    return refused(parts)
 
 
 def _is_stored(ticket_id: str, write_id: str) -> bool:

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
-from shared.clients import dynamodb, error_code, transient_failures
+from shared.clients import dynamodb, transient_failures
 from shared.items import to_attributes, to_values
 from shared.times import format_time
+from shared.writes import conditionally
 from tickets.rules.ticket import Notice
 
 WORKFLOWS_TABLE_NAME = os.environ["TICKET_WORKFLOWS_TABLE_NAME"]
@@ -157,21 +157,17 @@ def overdue(until: str, limit: int) -> list[str]:
 
 
 def _update(ticket_id: str, run: int, expression: str, values: Mapping[str, Any]) -> bool:
-    try:
-        with transient_failures():
-            dynamodb().update_item(
-                TableName=WORKFLOWS_TABLE_NAME,
-                Key=_key(ticket_id),
-                UpdateExpression=expression,
-                ConditionExpression="#run = :run",
-                ExpressionAttributeNames={"#run": "run"},
-                ExpressionAttributeValues=to_attributes({":run": run, **values}),
-            )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    reply = conditionally(
+        lambda: dynamodb().update_item(
+            TableName=WORKFLOWS_TABLE_NAME,
+            Key=_key(ticket_id),
+            UpdateExpression=expression,
+            ConditionExpression="#run = :run",
+            ExpressionAttributeNames={"#run": "run"},
+            ExpressionAttributeValues=to_attributes({":run": run, **values}),
+        )
+    )
+    return reply is not None
 
 
 def _key(ticket_id: str) -> dict[str, Any]:

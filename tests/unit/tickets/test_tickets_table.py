@@ -315,17 +315,21 @@ def cancelled(*codes):
 def test_gives_up_for_now_where_collisions_do_not_end(table, around, monkeypatch, at_once):
     before = around.put(any_ticket("WAITING"))
     real = BaseClient._make_api_call
-    fail = cancelled("TransactionConflict", "None")
+    fail, tries = cancelled("TransactionConflict", "None"), []
 
     def call(client, name, arguments):
-        return fail() if name == "TransactWriteItems" else real(client, name, arguments)
+        if name != "TransactWriteItems":
+            return real(client, name, arguments)
+        tries.append(name)
+        return fail()
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
 
     with pytest.raises(TransientError, match="TransactionConflict"):
         table.save(changed(before))
 
-    assert len(at_once) == table._MOST_COLLISIONS
+    assert len(tries) == table._MOST_COLLISIONS
+    assert len(at_once) == len(tries) - 1  # Nobody waits before giving up.
     assert sum(at_once) < 4
     assert around.get() == before
 
