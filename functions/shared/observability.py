@@ -24,6 +24,7 @@ _BUSINESS_IDS = (
     "call_id",
     "communication_id",
     "customer_id",
+    "replication_id",
     "run_id",
     "ticket_id",
     "trace_id",

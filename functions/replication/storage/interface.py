@@ -93,7 +93,7 @@ class Storage(Protocol):
         """Make one folder whose parent is there; False where there is one already."""
 
     def find(self, folder: str) -> Mapping[str, Found]:
-        """The files that lie directly in a folder, by their names; none where there is no folder."""
+        """The files that lie right in a folder, by their names; none if there is no folder."""
 
     def upload(
         self, path: str, document: Document, *, there: Found | None, progress: dict[str, Any]

@@ -1,0 +1,160 @@
+"""A replication: a period's folders, templates and documents for many entities, and how far it is.
+
+It consists of services, one for each storage provider, and each of batches of entities. Batches are
+numbered; a service has started the first so many of them. What has come of each entity stands in
+its batch.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+type State = Literal["PLANNING", "RUNNING", "PAUSED", "CANCELLED", "FINISHED", "FAILED"]
+
+GOES_ON: frozenset[State] = frozenset({"PLANNING", "RUNNING"})
+"""States in which entities are worked on; a retry is planned while others still are."""
+
+ENDED: frozenset[State] = frozenset({"CANCELLED", "FINISHED", "FAILED"})
+
+type Counts = dict[str, int]
+"""How much of what: COUNTS of an entity, a batch, a service. What there is none of is left out."""
+
+COUNTS = (
+    *("calls", "throttled", "folders", "uploaded", "identical", "conflicts", "illegal", "bytes"),
+    *("waited_ms", "busy_ms"),
+)
+"""`folders` and `uploaded` are what was made, or in a dry run would be. `waited_ms` is time for
+which the quota let a step wait, `busy_ms` all other time.
+"""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Replication(_Record):
+    """What was asked for. `entities` names them as `<customer id>/<entity id>`; None is all."""
+
+    replication_id: str
+    period: str
+    entities: tuple[str, ...] | None = None
+    dry_run: bool = False
+    state: State
+    plan: int = 1
+    """How often it was planned: once, and once more for each retry."""
+    requested_by: str
+    requested_at: str
+    finished_at: str | None = None
+    without_storage: int = 0
+    """Entities whose customers have no storage account: nothing is done for them."""
+    error: str | None = None
+    cause: str | None = None
+
+
+class Service(_Record):
+    """One provider's part. `run` is the execution that is its metronome; older ones step back."""
+
+    replication_id: str
+    provider: str
+    run: int
+    plan: int
+    state: Literal["RUNNING", "STOPPED", "FINISHED"]
+    batches: int
+    started: int = 0
+    entities: int = 0
+    customers: int = 0
+    calls_planned: int = 0
+    done: int = 0
+    failed: int = 0
+    retried: int = 0
+    """How many of the failed ones a later batch has taken up again."""
+    ended_batches: int = 0
+    counts: Counts = {}
+    """Sums of COUNTS over the batches that have ended."""
+    began_at: str
+    beat_at: str
+    finished_at: str | None = None
+    beat: dict[str, int | str] = {}
+    """What the last beat has seen: see `rules/pulse.py`."""
+    first_forecast: str | None = None
+
+
+class EntityRef(_Record):
+    """An entity of a batch, and the name of its folder at the provider."""
+
+    customer_id: str
+    entity_id: str
+    folder: str
+
+
+class Outcome(_Record):
+    """What has come of an entity. A failure that is taken up again in another batch is RETRIED."""
+
+    state: Literal["DONE", "FAILED", "RETRIED"]
+    error: str | None = None
+    cause: str | None = None
+    counts: Counts = {}
+
+
+class Current(_Record):
+    """The entity in hand: its number in the batch, and the turn of the execution that has it.
+
+    `cursor` is where the last turn left off; None before anything was done.
+    """
+
+    position: int
+    turn: int = 1
+    cursor: dict[str, Any] | None = None
+
+
+class Batch(_Record):
+    """Entities that a worker takes one after another. A batch without an attempt is not started."""
+
+    replication_id: str
+    provider: str
+    batch: int
+    entities: tuple[EntityRef, ...]
+    calls: int
+    attempt: int = 0
+    open: str | None = None
+    """There from the first start until all its entities have ended."""
+    put_off: bool = False
+    """Its worker has stopped because of a pause or a cancellation."""
+    seen_at: str = ""
+    started_at: str = ""
+    outcomes: dict[str, Outcome] = {}
+    current: Current | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.open is not None and not self.put_off
+
+    def next_position(self) -> int | None:
+        """The first entity that has not ended."""
+        left = (n for n in range(len(self.entities)) if str(n) not in self.outcomes)
+        return next(left, None)
+
+
+def summed(counts: Iterable[Counts]) -> Counts:
+    """The counts of several, added up; what none has is left out."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return {name: total[name] for name in COUNTS if total[name]}
+
+
+def worker_name(replication_id: str, provider: str, batch: int, attempt: int) -> str:
+    """What the execution is called that works on a batch, by whomever it is started."""
+    return f"{replication_id}-{provider}-{batch}-{attempt}"
+
+
+def service_name(replication_id: str, provider: str, run: int) -> str:
+    """What a service's execution of that number is called."""
+    return f"{replication_id}-{provider}-{run}"
+
+
+def plan_name(replication_id: str, plan: int) -> str:
+    """What the execution is called that plans a replication, or a retry of it."""
+    return f"{replication_id}-{plan}"

@@ -1,0 +1,80 @@
+"""Start workers: for the next batches, and for batches whose workers have gone.
+
+A batch is taken up in the table first, under the number of the attempt, and its execution is named
+by both: so whatever is done twice starts once. A worker that is not started after all, because the
+step broke off in between, is found missing by a later beat.
+"""
+
+import json
+from os import environ
+from typing import TypedDict
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from replication.replications_table import get_batch, get_service, start_batch, update_service
+from replication.rules.replication import Batch, worker_name
+from shared.clients import stepfunctions, transient_failures
+from shared.errors import TransientError
+from shared.observability import count, logger, step
+from shared.times import format_time, now
+
+STATE_MACHINE_ARN = environ["REPLICATION_WORKER_STATE_MACHINE_ARN"]
+
+
+class Input(TypedDict):
+    replication_id: str
+    provider: str
+    run: int
+    new: int
+    """For how many further batches."""
+    again: list[int]
+    """Numbers of batches to be taken up again."""
+
+
+class Output(TypedDict):
+    started: int
+
+
+@step
+def handler(event: Input, context: LambdaContext) -> Output:
+    replication_id, provider = event["replication_id"], event["provider"]
+    service = get_service(replication_id, provider)
+    if service is None or service.run != event["run"]:
+        return {"started": 0}
+    started = 0
+    try:
+        for number in event["again"]:
+            start_worker(get_batch(replication_id, provider, number))
+            started += 1
+        last = min(service.started + event["new"], service.batches)
+        for number in range(service.started + 1, last + 1):
+            start_worker(get_batch(replication_id, provider, number))
+            started += 1
+            update_service(service, started=number)
+    except TransientError as error:
+        # What is not started is left to the next beat: it must not wait for a retry of this one.
+        count("StartLeftToNextBeat")
+        logger.warning("not all workers started", provider=provider, error=error.code)
+    return {"started": started}
+
+
+def start_worker(batch: Batch) -> None:
+    """Take a batch up and start its worker; one that was begun before stays the only one."""
+    taken = start_batch(batch, format_time(now()))
+    if taken is None:
+        return
+    given = {
+        "replication_id": taken.replication_id,
+        "provider": taken.provider,
+        "batch": taken.batch,
+        "attempt": taken.attempt,
+    }
+    try:
+        with transient_failures():
+            stepfunctions().start_execution(
+                stateMachineArn=STATE_MACHINE_ARN,
+                name=worker_name(**given),
+                input=json.dumps(given),
+            )
+    except stepfunctions().exceptions.ExecutionAlreadyExists:
+        return
