@@ -1,0 +1,167 @@
+"""A simulator as tests, the demo and benchmarks run it: a process of its own, and its controls.
+
+with Simulator("nextcloud", folder, accounts=[{"name": "ann", "password": "secret"}]) as cloud:
+    upload(cloud.url, ...)
+    cloud.set_limits({"limits": [{"scope": "server", "units": 10}]})
+    assert cloud.stats()["throttled"] == 0
+"""
+
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_SECONDS = 30
+
+
+class SimulatorError(Exception):
+    """A simulator did not start, or refused a command."""
+
+
+class Simulator:
+    """One simulator. It ends with this process at the latest, however that ends.
+
+    `url` is known once it has started, and stays the same when it is started again.
+    """
+
+    def __init__(
+        self,
+        profile: str,
+        folder: Path,
+        *,
+        accounts: Iterable[dict[str, Any]] = (),
+        settings: dict[str, Any] | None = None,
+        port: int = 0,
+    ) -> None:
+        self.profile, self.folder, self.port, self.url = profile, folder, port, ""
+        self._accounts, self._settings = list(accounts), settings or {}
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it answers; raises SimulatorError."""
+        command = [sys.executable, "-m", "local.providers", self.profile, "--with-parent"]
+        command += ["--folder", str(self.folder), "--port", str(self.port)]
+        command += ["--settings", json.dumps(self._settings)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = subprocess.Popen(command, cwd=_ROOT, text=True, **pipes)
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        line = self._process.stdout.readline()
+        if not line:
+            raise SimulatorError(f"the simulator ended with {self._process.wait()}")
+        listening = json.loads(line)
+        self.url, self.port = listening["url"], listening["port"]
+        while self._accounts:
+            self.add_account(**self._accounts.pop())
+
+    def stop(self) -> None:
+        """End it; it keeps what it has stored."""
+        self._end(kill=False)
+
+    def kill(self) -> None:
+        """End it as a crash would, in the midst of whatever it does."""
+        self._end(kill=True)
+
+    def restart(self) -> None:
+        """Kill it and start it again at the same port: it goes on with what it had stored."""
+        self.kill()
+        self.start()
+
+    def _end(self, *, kill: bool) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if kill:
+            process.kill()
+        else:
+            process.terminate()
+        process.wait()
+        for pipe in filter(None, (process.stdin, process.stdout)):
+            pipe.close()
+
+    def files_url(self, account: str) -> str:
+        """Where an account's files begin, with no slash at the end (WebDAV)."""
+        return f"{self.url}/remote.php/dav/files/{account}" if self._nextcloud else self.url
+
+    def uploads_url(self, account: str) -> str:
+        """Where uploads in chunks are (Nextcloud)."""
+        return f"{self.url}/remote.php/dav/uploads/{account}"
+
+    @property
+    def _nextcloud(self) -> bool:
+        return self.profile == "nextcloud"
+
+    def stats(self) -> dict[str, Any]:
+        """What was asked and answered since it started, or since `clear_stats`."""
+        return self._ask("GET", "stats")
+
+    def clear_stats(self) -> None:
+        self._ask("DELETE", "stats")
+
+    def limits(self) -> dict[str, Any]:
+        """The profile in force."""
+        return self._ask("GET", "limits")
+
+    def set_limits(self, changes: dict[str, Any]) -> None:
+        """Change the profile, as `profiles.adjusted` says."""
+        self._ask("PUT", "limits", changes)
+
+    def set_faults(self, *rules: dict[str, Any]) -> None:
+        """Put these faults in place of all others (see faults.py)."""
+        self._ask("PUT", "faults", {"rules": rules})
+
+    def clear_faults(self) -> None:
+        self._ask("DELETE", "faults")
+
+    def fault_hits(self) -> list[int]:
+        """How often each fault has hit, in their order."""
+        return [rule["hits"] for rule in self._ask("GET", "faults")["rules"]]
+
+    def tree(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """By account and path: `size` and `sha256`, which is None of a folder.
+
+        A path in S3 begins with the bucket."""
+        return self._ask("GET", "tree")
+
+    def files(self, account: str) -> dict[str, str]:
+        """An account's files: SHA-256 by path."""
+        tree = self.tree()[account]
+        return {path: entry["sha256"] for path, entry in tree.items() if entry["sha256"]}
+
+    def folders(self, account: str) -> set[str]:
+        """The paths of an account's folders (WebDAV)."""
+        return {path for path, entry in self.tree()[account].items() if not entry["sha256"]}
+
+    def add_account(
+        self,
+        name: str,
+        password: str = "",
+        access_key_id: str | None = None,
+        storage_quota: int | None = None,
+    ) -> None:
+        """Make an account, or change it; the access key's id is the name unless it is said."""
+        account = {"name": name, "password": password, "storage_quota": storage_quota}
+        self._ask("POST", "accounts", {**account, "access_key_id": access_key_id or name})
+
+    def _ask(self, method: str, route: str, document: Any = None) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_SECONDS)
+        try:
+            body = None if document is None else json.dumps(document)
+            connection.request(method, f"/_simulator/{route}", body)
+            reply = connection.getresponse()
+            answer = json.loads(reply.read())
+        finally:
+            connection.close()
+        if reply.status != http.client.OK:
+            raise SimulatorError(answer["error"])
+        return answer
