@@ -19,6 +19,7 @@ from local.providers.messages import (
     Refused,
     Request,
     Response,
+    pieces,
     precondition,
     ranged,
 )
@@ -183,7 +184,7 @@ class Dav:
         check(self.store.entry(account, path))
         self.store.check_quota(account, request.length or 0)
         meta, modified = self.said_of(request)
-        with self.store.arriving(request.body) as blob:
+        with self.store.arriving(pieces(request.body)) as blob:
             made, replaced = self.store.put(account, path, blob, meta, check, modified=modified)
         headers = {**self.made_headers(made), **self.hash_headers(request, blob.sha256)}
         return Response(204 if replaced else 201, headers=headers)

@@ -27,6 +27,7 @@ from local.providers.messages import Refused, Request, Reset, Response, shortene
 from local.providers.nextcloud import Nextcloud
 from local.providers.profiles import WRITES, Profile, adjusted
 from local.providers.replies import worded
+from local.providers.s3 import S3
 from local.providers.stats import Stats
 from local.providers.store import Account, Store
 
@@ -43,7 +44,7 @@ class Dialect(Protocol):
         """Do what is asked for; raises Refused."""
 
 
-_DIALECTS: dict[str, Callable[[Store], Dialect]] = {"webdav": Dav, "nextcloud": Nextcloud}
+_DIALECTS: dict[str, Callable[[Store], Dialect]] = {"webdav": Dav, "nextcloud": Nextcloud, "s3": S3}
 
 
 class Locks:

@@ -70,6 +70,12 @@ class Request:
         value = self.headers.get(name)
         return None if value is None else value.strip()
 
+    @property
+    def size(self) -> int:
+        """How long the content is, as far as that is known: without the frames of S3's chunks."""
+        decoded = self.header("x-amz-decoded-content-length") or ""
+        return int(decoded) if decoded.isdigit() else self.length or 0
+
     def command(self) -> bytes:
         """The body of a command; raises Refused where it is a large one."""
         text = self.body.read(SMALL + 1)
@@ -137,6 +143,15 @@ def shortened(request: Request, length: int) -> Request:
     """The request as if its body ended after so many bytes."""
     body = Body(request.body, min(length, request.length or length), lambda: None)
     return replace(request, body=io.BufferedReader(body, PIECE))
+
+
+def whole_number(text: str | None, otherwise: int = 0) -> int:
+    """What a client has written as a number, if anything; raises Refused where it is none."""
+    if not text:
+        return otherwise
+    if not (text.isascii() and text.isdigit()):
+        raise Refused(Response(400))
+    return int(text)
 
 
 def pieces(source: BinaryIO) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from local.providers.dav import Dav, checked, multistatus, refused, wanted_properties
 from local.providers.limiter import Call
-from local.providers.messages import Request, Response, precondition
+from local.providers.messages import Request, Response, pieces, precondition, whole_number
 from local.providers.profiles import Profile
 from local.providers.store import Entry
 
@@ -82,10 +82,10 @@ class Nextcloud(Dav):
         if not (name.isascii() and name.isdigit() and 1 <= int(name) <= _LAST_CHUNK):
             raise refused(400, "Invalid chunk name, must be numeric between 1 and 10000")
         self._check_destination(request, key)
-        total = request.header("OC-Total-Length") or "0"
+        total = whole_number(request.header("OC-Total-Length"))
         stored = sum(part.size for part in self.store.parts(key))
-        self.store.check_quota(account, max(int(total) - stored, request.length or 0))
-        with self.store.arriving(request.body) as blob:
+        self.store.check_quota(account, max(total - stored, request.length or 0))
+        with self.store.arriving(pieces(request.body)) as blob:
             if blob.size > _CHUNK_MAXIMUM:
                 raise refused(400, "Chunk size must be at most 5 GB")
             if not self.store.put_part(key, int(name), name, blob, blob.md5, {}):
@@ -110,8 +110,8 @@ class Nextcloud(Dav):
         target = self._check_destination(request, key)
         parts = self.store.parts(key)
         size = sum(part.size for part in parts)
-        total = request.header("OC-Total-Length")
-        if total is not None and int(total) != size:
+        total = whole_number(request.header("OC-Total-Length"), size)
+        if total != size:
             raise refused(400, f"Chunks on server do not sum up to {total} but to {size} bytes")
         if any(part.size < profile.chunk_minimum for part in parts[:-1]):
             raise refused(400, "Each chunk but the last must have 5 MB at least")
@@ -126,7 +126,7 @@ class Nextcloud(Dav):
 
         check(self.store.entry(account, target))
         meta, modified = self.said_of(request)
-        with self.store.joining(parts) as blob:
+        with self.store.joining(part.sha256 for part in parts) as blob:
             made, replaced = self.store.put(
                 account, target, blob, meta, check, modified=modified, upload=key
             )

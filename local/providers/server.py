@@ -55,7 +55,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         asks = (self.headers.get("Expect") or "").lower() == "100-continue"
-        body = Body(self.rfile, self._length(), self._continue if asks else lambda: None)  # type: ignore[arg-type]
+        begin = self._continue if asks else lambda: None
+        body = Body(self.rfile, self._length(), begin)  # type: ignore[arg-type]
         try:
             self._send(
                 self.server.gate.answer(self._request(body)), unasked=asks and not body.begun
@@ -74,7 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _length(self) -> int | None:
         if "chunked" in (self.headers.get("Transfer-Encoding") or "").lower():
             return None
-        return int(self.headers.get("Content-Length") or 0)
+        length = self.headers.get("Content-Length") or "0"
+        return int(length) if length.isdigit() else 0
 
     def _request(self, body: Body) -> Request:
         target, _, query = self.path.partition("?")

@@ -183,16 +183,13 @@ class Store:
 
     # Contents
 
-    def arriving(self, source: BinaryIO) -> AbstractContextManager[Blob]:
-        """A body, written to disk as it comes; gone afterwards unless it has been put somewhere."""
-        return self._passing(pieces(source))
-
-    def joining(self, parts: Iterable[Stored]) -> AbstractContextManager[Blob]:
-        """The contents of parts, one after another, in the same way."""
-        return self._passing(piece for part in parts for piece in self._content(part.sha256))
+    def joining(self, hashes: Iterable[str]) -> AbstractContextManager[Blob]:
+        """Contents that are there already, one after another, in the same way."""
+        return self.arriving(piece for sha256 in hashes for piece in self._content(sha256))
 
     @contextmanager
-    def _passing(self, content: Iterable[bytes]) -> Iterator[Blob]:
+    def arriving(self, content: Iterable[bytes]) -> Iterator[Blob]:
+        """Content, written to disk as it comes; gone afterwards unless it has been put."""
         blob = self._written(content)
         try:
             yield blob
