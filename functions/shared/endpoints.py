@@ -1,4 +1,4 @@
-"""Where tokens and their keys may come from: over TLS, or from this very machine."""
+"""Who may be told secrets, or be believed: a server over TLS, or this very machine."""
 
 from urllib.parse import urlsplit
 
@@ -6,8 +6,8 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def trusted_endpoint(setting: str, url: str) -> str:
-    """Give back the URL of an identity provider; ValueError if somebody could read or change what
-    passes between it and us. `setting` is what the message tells to correct.
+    """Give back the URL of a server; ValueError if somebody could read or change what passes
+    between it and us. `setting` is what the message tells to correct.
     """
     try:
         parts = urlsplit(url)
@@ -15,10 +15,10 @@ def trusted_endpoint(setting: str, url: str) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https") or "@" in parts.netloc:
-        raise ValueError(f"{setting} must be a URL such as https://issuer.example/path")
+        raise ValueError(f"{setting} must be a URL such as https://server.example/path")
     if parts.scheme == "http" and host not in _LOOPBACK:
         raise ValueError(
             f"{setting} is plain http and its host is not this machine: give it an https:// URL;"
-            " http:// is for a development issuer on 127.0.0.1, localhost or [::1] alone"
+            " http:// is for 127.0.0.1, localhost and [::1] alone"
         )
     return url

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from customers.table import save_customer, save_entity
-from shared.customers import Customer, Entity, entities_of, get_customer
+from shared.customers import Customer, Entity, StorageAccount, entities_of, get_customer
 from shared.errors import TransientError
 from tests.unit.aws_errors import fails_with
 
@@ -84,3 +84,71 @@ def test_asks_for_another_try_when_the_table_is_busy(table, intercept, operation
 
     with pytest.raises(TransientError, match=r"^ThrottlingException: "):
         read(table)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"provider": "s3", "location": "documents-of-dana"},
+        {"provider": "s3", "location": "documents.of.dana/Bücher/2026 neu", "region": "eu-west-1"},
+        {"provider": "s3", "location": "any-bucket", "endpoint": "https://s3.example:9000"},
+        {"provider": "s3", "location": "any-bucket", "endpoint": "http://127.0.0.1:9000"},
+        {"provider": "webdav", "location": "https://dav.example"},
+        {"provider": "webdav", "location": "https://cloud.example/remote.php/dav/files/dana/B%20s"},
+        {"provider": "webdav", "location": "http://localhost:8080/dav/", "secret_name": "any"},
+    ],
+    ids=lambda given: given["location"],
+)
+def test_takes_a_storage_account_wherever_it_may_be(given):
+    account = StorageAccount(**given)
+
+    assert account.model_dump(exclude_unset=True) == given
+    assert account in {account}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"provider": "ftp", "location": "any-bucket"}, "'s3' or 'webdav'"),
+        ({"provider": "s3", "location": "Documents"}, "name of a bucket"),
+        ({"provider": "s3", "location": "ab"}, "name of a bucket"),
+        ({"provider": "s3", "location": "any..bucket"}, "name of a bucket"),
+        ({"provider": "s3", "location": "any-bucket-"}, "name of a bucket"),
+        ({"provider": "s3", "location": "s3://any-bucket"}, "name of a bucket"),
+        ({"provider": "s3", "location": "any-bucket/"}, "none at the end"),
+        ({"provider": "s3", "location": "any-bucket/a//b"}, "one / between them"),
+        ({"provider": "s3", "location": "any-bucket/../b"}, "names of folders"),
+        ({"provider": "s3", "location": "any-bucket/a\nb"}, "names of folders"),
+        ({"provider": "s3", "location": "any-bucket", "region": "EU West"}, "match pattern"),
+        (
+            {"provider": "s3", "location": "any-bucket", "endpoint": "s3.example"},
+            "endpoint must be a URL",
+        ),
+        (
+            {"provider": "s3", "location": "any-bucket", "endpoint": "http://s3.example"},
+            "endpoint is plain http",
+        ),
+        ({"provider": "s3", "location": "any-bucket", "endpoint": "https://s3.example?a"}, "query"),
+        ({"provider": "webdav", "location": "dav.example/files"}, "location must be a URL"),
+        ({"provider": "webdav", "location": "http://dav.example"}, "location is plain http"),
+        ({"provider": "webdav", "location": "https://dana:pw@dav.example"}, "must be a URL"),
+        ({"provider": "webdav", "location": "https://dav.example/a?b"}, "without a query"),
+        ({"provider": "webdav", "location": "https://dav.example/a#b"}, "or a fragment"),
+        ({"provider": "webdav", "location": "https://dav.example/a b"}, "percent signs"),
+        ({"provider": "webdav", "location": "https://dav.example/ä"}, "percent signs"),
+        (
+            {"provider": "webdav", "location": "https://dav.example", "region": "eu-west-1"},
+            "are for s3",
+        ),
+        (
+            {"provider": "webdav", "location": "https://dav.example", "endpoint": "https://a.b"},
+            "are for s3",
+        ),
+    ],
+    ids=str,
+)
+def test_says_what_is_wrong_with_a_storage_account_and_repeats_none_of_it(given, message):
+    with pytest.raises(ValidationError, match=message) as raised:
+        StorageAccount(**given)
+
+    assert "dana:pw" not in str(raised.value)
