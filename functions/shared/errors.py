@@ -82,3 +82,14 @@ class RedriveUnknown(Exception):
 
 class ServiceTokenRefused(Exception):
     """The issuer gives our own client no token: its secret, or what it may ask for, is wrong."""
+
+
+class StorageRefused(Exception):
+    """A customer's storage will not take what it is given, however often it is tried.
+
+    A code goes in front of the message, which tells a person what to do and names no file.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
