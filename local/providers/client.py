@@ -89,6 +89,11 @@ class Simulator:
         for pipe in filter(None, (process.stdin, process.stdout)):
             pipe.close()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the simulator does not run"  # noqa: S101
+        return self._process.pid
+
     def files_url(self, account: str) -> str:
         """Where an account's files begin, with no slash at the end (WebDAV)."""
         return f"{self.url}/remote.php/dav/files/{account}" if self._nextcloud else self.url

@@ -181,8 +181,9 @@ class Dav:
                 raise refused(412, "An If-Match or If-None-Match header did not hold.")
             self._need_parent(account, path)
 
-        check(self.store.entry(account, path))
-        self.store.check_quota(account, request.length or 0)
+        before = self.store.entry(account, path)
+        check(before)
+        self.store.check_quota(account, request.size - (before.size if before else 0))
         meta, modified = self.said_of(request)
         with self.store.arriving(pieces(request.body)) as blob:
             made, replaced = self.store.put(account, path, blob, meta, check, modified=modified)

@@ -153,7 +153,7 @@ class Limiter:
             self._counts[limit.scope, limit.shape, key] = count
         wait = count.take(limit, units, now, cost)
         left, reset = count.left(limit, units, now)
-        if limit.headers_from is not None and left <= units * (1 - limit.headers_from):
+        if limit.headers_from is not None and units - left >= units * limit.headers_from - 1e-9:
             headers["RateLimit-Limit"] = f"{units:.0f}"
             headers["RateLimit-Remaining"] = str(max(0, math.floor(left)))
             headers["RateLimit-Reset"] = str(math.ceil(reset))

@@ -84,7 +84,7 @@ class Nextcloud(Dav):
         self._check_destination(request, key)
         total = whole_number(request.header("OC-Total-Length"))
         stored = sum(part.size for part in self.store.parts(key))
-        self.store.check_quota(account, max(total - stored, request.length or 0))
+        self.store.check_quota(account, max(total - stored, request.size))
         with self.store.arriving(pieces(request.body)) as blob:
             if blob.size > _CHUNK_MAXIMUM:
                 raise refused(400, "Chunk size must be at most 5 GB")
