@@ -1,0 +1,125 @@
+"""How a document comes to be where nothing was, whatever happened to earlier attempts.
+
+It is put only where nothing is; what is there already is compared: the document itself is left,
+its beginning, which an upload that broke off has left behind, is replaced, and anything else is
+somebody else's and left alone.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Literal, Protocol
+
+from replication.storage.interface import Document, Found, Upload
+from shared.errors import AmbiguousError, TransientError
+
+type Relation = Literal["same", "beginning", "other", "gone"]
+"""What a file is to a document; `gone` where there is none any more."""
+
+EMPTY = hashlib.sha256().hexdigest()
+
+
+class Client(Protocol):
+    """What a provider's client does itself."""
+
+    def look(self, path: str) -> Found | None:
+        """The file at a path."""
+
+    def sha256_of(self, path: str, found: Found) -> str | None:
+        """A file's SHA-256 in hexadecimal, read back if need be; None if it is gone."""
+
+    def put(
+        self, path: str, document: Document, replaced: Found | None, progress: dict[str, Any]
+    ) -> Upload | None:
+        """Put a document where nothing is, or in place of `replaced`, which has an ETag.
+
+        None where something else is there. An AmbiguousError may have put it.
+        """
+
+    def give_up(self, path: str, progress: dict[str, Any]) -> None:
+        """Remove what a long upload has left at the provider."""
+
+
+def upload(
+    client: Client, path: str, document: Document, there: Found | None, progress: dict[str, Any]
+) -> Upload:
+    """Do what `Storage.upload` promises; AmbiguousError only where nothing can be compared."""
+    came_of_it = _attempt(client, path, document, there, progress)
+    if progress:
+        client.give_up(path, progress)
+        progress.clear()
+    return came_of_it
+
+
+def _attempt(
+    client: Client, path: str, document: Document, there: Found | None, progress: dict[str, Any]
+) -> Upload:
+    found = there
+    for _ in range(2):  # What stands in the way at first may be the document's beginning.
+        relation = relation_of(client, path, found, document)
+        if relation == "same":
+            return "identical"
+        replaced = found if relation == "beginning" else None
+        if relation == "other" or (replaced and replaced.etag is None):
+            return "conflict"
+        came_of_it = _put_once(client, path, document, replaced, progress)
+        if came_of_it is not None:
+            return came_of_it
+        found = client.look(path)
+    raise TransientError("FileChanged", "what is at the document's place keeps changing")
+
+
+def _put_once(
+    client: Client,
+    path: str,
+    document: Document,
+    replaced: Found | None,
+    progress: dict[str, Any],
+) -> Upload | None:
+    """Put it; where the reply is lost, find out what has come of it."""
+    try:
+        return client.put(path, document, replaced, progress)
+    except AmbiguousError as error:
+        lost = str(error)
+    try:
+        relation = relation_of(client, path, client.look(path), document)
+    except TransientError as error:
+        raise AmbiguousError(f"{lost}; and what is there cannot be found out: {error}") from None
+    if relation == "same":
+        return "identical"
+    if relation == "other":
+        return "conflict"
+    raise TransientError("UploadBrokeOff", "the connection ended before the document was whole")
+
+
+def relation_of(client: Client, path: str, found: Found | None, document: Document) -> Relation:
+    """What a file is to a document, by checksums."""
+    if found is None:
+        return "gone"
+    if not 0 <= found.size <= document.size:
+        return "other"
+    theirs = EMPTY if found.size == 0 else client.sha256_of(path, found)
+    if theirs is None:
+        return "gone"
+    if found.size == document.size:
+        return "same" if theirs == document.sha256 else "other"
+    return "beginning" if theirs == sha256_of_beginning(document, found.size) else "other"
+
+
+def sha256_of_beginning(document: Document, length: int) -> str:
+    """The SHA-256 of so many bytes of a document."""
+    with document.read(0, length) as pieces:
+        return sha256_and_size(pieces)[0]
+
+
+def sha256_and_size(pieces: Iterable[bytes]) -> tuple[str, int]:
+    """The SHA-256 in hexadecimal of pieces that come one after another, and their bytes."""
+    digest, size = hashlib.sha256(), 0
+    for piece in pieces:
+        digest.update(piece)
+        size += len(piece)
+    return digest.hexdigest(), size
+
+
+def same(client: Client, path: str, found: Found, document: Document) -> bool:
+    """Do what `Storage.same` promises."""
+    return found.size == document.size and (relation_of(client, path, found, document) == "same")
