@@ -200,7 +200,9 @@ class Dav:
     def _move(self, request: Request, account: str, path: str) -> Response:
         target = self._destination(request)
         with self.store.transaction():
-            self._found(account, path)
+            source = self._found(account, path)
+            if precondition(request, source.etag):
+                raise refused(412, "An If-Match or If-None-Match header did not hold.")
             if target == path or not path:
                 raise refused(403, "Source and destination uri are identical.")
             if f"{target}/".startswith(f"{path}/"):

@@ -24,7 +24,8 @@ class Fault(BaseModel):
     done. `delay`: it is done `seconds` later. `truncate`: only the first `keep_bytes` of the body
     are stored, then the connection is reset.
 
-    `path` is a pattern for the path within the account (`*` goes over slashes). `times` counts for
+    `path` is a pattern for the path within the account (`*` goes over slashes): of S3 with the
+    bucket in front, of Nextcloud's chunks `/uploads/<upload>/<number>`. `times` counts for
     all requests together, with `each_path` for each path apart; `share` hits by chance, and the
     same in each run.
     """

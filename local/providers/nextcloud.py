@@ -108,6 +108,8 @@ class Nextcloud(Dav):
 
     def _assemble(self, request: Request, account: str, key: str, profile: Profile) -> Response:
         target = self._check_destination(request, key)
+        if precondition(request, key):  # It is about what is moved, not about the destination.
+            raise refused(412, "An If-Match or If-None-Match header did not hold.")
         parts = self.store.parts(key)
         size = sum(part.size for part in parts)
         total = whole_number(request.header("OC-Total-Length"), size)
@@ -120,8 +122,6 @@ class Nextcloud(Dav):
             overwrite = (request.header("Overwrite") or "T").upper() != "F"
             if before is not None and (not overwrite or before.sha256 is None):
                 raise refused(412, "The destination node already exists, and overwrite is F")
-            if precondition(request, before.etag if before else None):
-                raise refused(412, "An If-Match or If-None-Match header did not hold.")
             self._need_parent(account, target)
 
         check(self.store.entry(account, target))

@@ -108,6 +108,7 @@ class Store:
         for left_over in self._arriving.iterdir():
             left_over.unlink()
         self._mutex = threading.RLock()
+        self._dropped: set[str] = set()
         self._database = sqlite3.connect(
             folder / "entries.sqlite", check_same_thread=False, isolation_level=None
         )
@@ -122,6 +123,7 @@ class Store:
             if self._database.in_transaction:
                 yield
                 return
+            self._dropped.clear()
             self._database.execute("BEGIN")
             try:
                 yield
@@ -129,6 +131,7 @@ class Store:
                 self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
+            self._remove_dropped()
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._mutex:
@@ -227,14 +230,18 @@ class Store:
         os.replace(blob.file, place)
 
     def _drop(self, blobs: Iterable[str | None]) -> None:
-        """Remove contents that nobody has any more; a copy that a reader has open stays his."""
+        """Remove contents, if nobody has them any more once the transaction has ended."""
+        self._dropped.update(blob for blob in blobs if blob is not None)
+
+    def _remove_dropped(self) -> None:
+        """Only now: what a process that is killed had not committed must still be there."""
         query = (
             "SELECT EXISTS (SELECT 1 FROM entries WHERE blob = ?)"
             " OR EXISTS (SELECT 1 FROM parts WHERE blob = ?)"
         )
-        for blob in set(blobs) - {None}:
+        for blob in self._dropped:
             if not self._rows(query, blob, blob)[0][0]:
-                self._blob(str(blob)).unlink(missing_ok=True)
+                self._blob(blob).unlink(missing_ok=True)  # Whoever reads it goes on reading.
 
     # Entries
 
