@@ -101,9 +101,16 @@ def _entry(response: ET.Element, asked: str) -> Entry:
         found=Found(
             size=int(length) if _LENGTH.fullmatch(length) else -1,
             sha256=checksum[1].lower() if checksum else None,
-            etag=etag if re.fullmatch(r'"[^"]*"', etag) else None,
+            etag=_strong(etag),
         ),
     )
+
+
+def _strong(etag: str) -> str | None:
+    """An ETag that a condition may name; some servers forget its quotes here."""
+    if etag.startswith("W/") or not etag.strip('"'):
+        return None
+    return etag if etag.startswith('"') else f'"{etag}"'
 
 
 def _text(element: ET.Element | None) -> str:
