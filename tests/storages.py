@@ -66,13 +66,13 @@ class LongDocument:
 
     @contextmanager
     def read(self, start: int, length: int) -> Iterator[Iterator[bytes]]:
-        assert start % PIECE_BYTES == length % PIECE_BYTES == 0
-        numbers = range(start // PIECE_BYTES, (start + length) // PIECE_BYTES)
-        yield (self._read(number) for number in numbers)
+        yield self._parts(start, start + length)
 
-    def _read(self, number: int) -> bytes:
-        self._reading(number)
-        return piece(number)
+    def _parts(self, start: int, end: int) -> Iterator[bytes]:
+        for number in range(start // PIECE_BYTES, -(-end // PIECE_BYTES)):
+            self._reading(number)
+            first = number * PIECE_BYTES
+            yield piece(number)[max(start - first, 0) : end - first]
 
 
 def piece(number: int) -> bytes:

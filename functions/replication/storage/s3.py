@@ -128,8 +128,11 @@ class S3:
             if found.etag not in (None, now.etag):
                 raise TransientError("FileChanged", "the file changes while it is compared")
             found = now
+        return found.sha256 or self.read_back(path, found)
+
+    def read_back(self, path: str, found: Found) -> str | None:
         try:
-            return found.sha256 or self._read_back(path, found.etag)
+            return self._read_back(path, found.etag)
         except PreconditionFailed:
             raise TransientError("FileChanged", "the file changes while it is compared") from None
 

@@ -25,7 +25,10 @@ class Client(Protocol):
         """The file at a path."""
 
     def sha256_of(self, path: str, found: Found) -> str | None:
-        """A file's SHA-256 in hexadecimal, read back if need be; None if it is gone."""
+        """A file's SHA-256 in hexadecimal, read back if nobody tells it; None if it is gone."""
+
+    def read_back(self, path: str, found: Found) -> str | None:
+        """A file's SHA-256 as its bytes have it, whatever is told of it; None if it is gone."""
 
     def put(
         self, path: str, document: Document, replaced: Found | None, progress: dict[str, Any]
@@ -97,12 +100,19 @@ def relation_of(client: Client, path: str, found: Found | None, document: Docume
         return "gone"
     if not 0 <= found.size <= document.size:
         return "other"
-    theirs = EMPTY if found.size == 0 else client.sha256_of(path, found)
+    whole = found.size == document.size
+    expected = document.sha256 if whole else sha256_of_beginning(document, found.size)
+    if found.size == 0:
+        theirs: str | None = EMPTY
+    elif whole:
+        theirs = client.sha256_of(path, found)
+    else:  # What is told would be of the document that broke off.
+        theirs = client.read_back(path, found)
     if theirs is None:
         return "gone"
-    if found.size == document.size:
-        return "same" if theirs == document.sha256 else "other"
-    return "beginning" if theirs == sha256_of_beginning(document, found.size) else "other"
+    if theirs != expected:
+        return "other"
+    return "same" if whole else "beginning"
 
 
 def sha256_of_beginning(document: Document, length: int) -> str:

@@ -88,7 +88,10 @@ class WebDav:
 
     def sha256_of(self, path: str, found: Found) -> str | None:
         """What Nextcloud has kept, or else worked out by reading the file back."""
-        return found.sha256 or self._read_back(path)[0]
+        return found.sha256 or self.read_back(path, found)
+
+    def read_back(self, path: str, found: Found) -> str | None:
+        return self._read_back(path)[0]
 
     def put(
         self, path: str, document: Document, replaced: Found | None, progress: dict[str, Any]
