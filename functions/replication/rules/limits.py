@@ -1,79 +1,84 @@
-"""What storage providers allow: `limits.json`, whose `format` explains every key.
+"""The limits of each provider, from `limits.json`, and what somebody has set in their place.
 
-Whoever knows the limits of a server replaces scopes of that list by the parameter ProviderLimits,
-such as {"webdav": [{"scope": "server", "rate": 5, "burst": 5, "published": true}]}.
+What is set replaces a provider's scope of that name, or is added:
+`{"webdav": [{"scope": "server", "rate": 5, "burst": 5, "published": true}]}`.
 """
 
-import json
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from replication.storage.interface import Operation
+from replication.rules.quota import Limit
 
-OF_PUBLISHED, OF_GUESSED = 0.97, 0.9
+LEVELS = frozenset({"account", "provider", "server"})
+"""Scopes that every provider may be limited in, besides those that are documented."""
 
-
-class Limit(BaseModel):
-    """One scope of a provider's limits; rates are units per second."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    scope: Literal["provider", "server", "account"]
-    rate: float = Field(gt=0)
-    burst: float = Field(ge=1)
-    published: bool
-    costs: Mapping[Operation, float] = {}
-    one_writer: bool = False
-    source: str = ""
-
-    @property
-    def ceiling(self) -> float:
-        """The rate that is never gone beyond."""
-        return self.rate * (OF_PUBLISHED if self.published else OF_GUESSED)
-
-    def cost(self, operation: Operation) -> float:
-        """Units of one request."""
-        return self.costs.get(operation, 1.0)
+_DOCUMENTED = Path(__file__).with_name("limits.json")
 
 
-_LIMITS = TypeAdapter(dict[str, tuple[Limit, ...]])
+class DocumentedLimit(Limit):
+    """A limit and, in words, where it comes from."""
+
+    source: str = Field(min_length=1)
+
+
+_FILE = TypeAdapter(dict[str, tuple[DocumentedLimit, ...]])
+_OVERRIDES = TypeAdapter(dict[str, tuple[Limit, ...]])
+
+
+@cache
+def documented() -> dict[str, tuple[DocumentedLimit, ...]]:
+    """All limits that this project documents, by provider."""
+    return _FILE.validate_json(_DOCUMENTED.read_text())
 
 
 @cache
 def limits_of(provider: str, overrides: str = "") -> tuple[Limit, ...]:
-    """The scopes of a provider; `overrides` is JSON text as above, or nothing.
+    """A provider's limits, with JSON text of what is set in place of documented ones.
 
-    Raises LookupError for a provider that nobody knows, ValueError where the overrides are wrong.
+    Raises ValueError for a provider that nobody knows, and for text that makes no sense.
     """
-    known = _documented()
+    known = documented()
     if provider not in known:
-        raise LookupError(f"there is no provider {provider!r}; there are {', '.join(known)}")
-    changed = _changed(overrides)
-    if unknown := set(changed) - set(known):
-        raise ValueError(f"ProviderLimits names unknown providers: {', '.join(sorted(unknown))}")
-    scopes = {limit.scope: limit for limit in (*known[provider], *changed.get(provider, ()))}
-    return tuple(scopes.values())
+        raise ValueError(f"there are no limits of a storage provider {provider!r}")
+    own = [Limit(**one.model_dump(exclude={"source"})) for one in known[provider]]
+    replaced = _parsed(overrides).get(provider, ())
+    scopes = {one.scope for one in replaced}
+    return tuple([one for one in own if one.scope not in scopes] + list(replaced))
 
 
 @cache
-def _documented() -> dict[str, tuple[Limit, ...]]:
-    document = json.loads(Path(__file__).with_suffix(".json").read_text())
-    del document["format"]
-    return _LIMITS.validate_python(document)
-
-
-def _changed(overrides: str) -> dict[str, tuple[Limit, ...]]:
-    if not overrides:
+def _parsed(overrides: str) -> dict[str, tuple[Limit, ...]]:
+    """All of the text is looked at, whichever provider is asked for."""
+    if not overrides.strip():
         return {}
     try:
-        return _LIMITS.validate_json(overrides)
+        parsed = _OVERRIDES.validate_json(overrides)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"ProviderLimits: {_first(error)}") from None
+    for provider, limits in parsed.items():
+        if provider not in documented():
+            names = ", ".join(sorted(documented()))
+            raise ValueError(f"ProviderLimits: {provider!r} is none of the providers {names}")
+        _check_scopes(provider, limits)
+    return parsed
+
+
+def _check_scopes(provider: str, limits: tuple[Limit, ...]) -> None:
+    scopes = [one.scope for one in limits]
+    if len(scopes) != len(set(scopes)):
+        raise ValueError(f"ProviderLimits: {provider!r} has two limits of one scope")
+    known = LEVELS | {one.scope for one in documented()[provider]}
+    if unknown := sorted(set(scopes) - known):
         raise ValueError(
-            f"ProviderLimits is wrong at {where or 'its top'}: {first['msg']}"
-        ) from error
+            f"ProviderLimits: {provider!r} has no scope {unknown[0]!r}, only "
+            + ", ".join(sorted(known))
+        )
+
+
+def _first(error: ValidationError) -> str:
+    """Where the first thing is that is wrong, and what."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])

@@ -1,169 +1,352 @@
-"""How many requests a provider may be sent, and when: arithmetic on values, without a clock.
+"""One scope of a provider's limits: when requests may go, and how its rate is learnt.
 
-Grants follow GCRA, the generic cell rate algorithm. A scope has a theoretical arrival time, `tat`:
-when all that was granted so far will have been used up at the scope's rate. A grant of some units
-moves it on, and says from when and how far apart the units may go; `burst` of them may go at once
-where nothing was asked for before. Whoever asks first is served first.
+Requests are granted, not asked for one by one: a grant books units on the scope's time line (GCRA,
+the generic cell rate algorithm) and says when the first may go. Who comes first is booked first.
+Times are in seconds since 1970, rates in units per second.
 
-The provider is the authority. When it refuses a request there is a cooldown for everybody, and the
-rate is cut; windows without a refusal raise it again (additive increase, multiplicative decrease).
-The rate that was too much is remembered: the new one comes close to it soon, and goes beyond it
-only now and then. So a provider that has halved its limit is not overrun every few seconds.
-
-Times are seconds since 1970, rates are units per second.
+The provider has the last word (AIMD). A throttle lets nothing go until a cooldown is over, cuts the
+rate, and makes void whatever was granted and has not gone: everybody asks again. One overload is
+one cut, however many workers report it, because calls that were begun before everybody knew of the
+cut count towards it. After a cooldown a scout goes ahead of all others: if it is refused, too, the
+provider is closed, whatever the rate, and the next cooldown is longer. The rate then rises quickly
+to a little below the one that was too much, and beyond that in small steps that are minutes apart,
+each twice the one before: so a provider that has halved its quota is hardly ever asked for more
+than it gives, and one that has restored it is used to the full before long.
 """
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from math import isfinite
+from typing import Annotated
 
-from replication.rules.limits import Limit
+from pydantic import BaseModel, ConfigDict, Field
 
-CUT = 0.7
-"""What is left of the rate after a refusal."""
+from replication.storage.interface import Operation
 
-WINDOW_SECONDS = 10.0
-INCREASE = 0.08
-"""By which part of what it may become the rate rises with each good window."""
+OBEYED_WITHIN = 2.0
+"""Seconds within which every worker knows of a cut; no cooldown is shorter."""
 
-PLATEAU = 0.96
-"""How close the rate comes to what was too much."""
+SCOUT_SECONDS = 1.0
+"""For so long after a cooldown the scout is alone."""
 
-PROBE_SECONDS = 600.0
-"""For how long it stays there before it tries a little more."""
+CUT = 0.6
+LEAST_USED = 0.25
+"""What is cut is the rate that was used, at least this share of the one that was allowed."""
 
-PROBE = 1.05
-LEAST = 0.01
-"""The part of its ceiling under which no rate falls: it could never be found to be too low."""
+FLOOR = 0.05
+"""Units per second: the rate is not cut below, so that it can be seen that it may rise."""
 
-FIRST_COOLDOWN = 2.0
-LONGEST_COOLDOWN = 60.0
-"""Where a provider does not say for how long: doubled with each refusal after the last cooldown."""
+WINDOW = 10.0
+"""Seconds without a throttle after which the rate rises."""
+
+RISE = 0.05
+"""By which share of the ceiling it rises at a time."""
+
+BELOW_SUSPECTED = 0.96
+PROBE_SECONDS = 180.0
+"""Seconds after which the rate is tried that was too much before."""
+
+PROBE = 0.01
+"""The first step, as a share of the rate that was too much."""
+
+SEARCHING_SECONDS = 300.0
+STEP_DOWN = 0.95
+BIG_STEP_DOWN = 0.75
+"""A throttle so soon after a cut shows that the rate in mind is too high by more than a bit; and
+by much where not even half of the rate could be granted since, because of cooldowns.
+"""
+
+MOST_BACKOFF = 64.0
+MOST_COOLDOWN = 3600.0
+"""Seconds: nobody is waited for any longer, whatever a reply says."""
+
+ADVICE_MARGIN = 0.97
+ADVICE_MATTERS = 0.05
+"""Smaller differences between the advised rate and the one there is are not worth a write."""
+
+SHORT_ADVICE = 5.0
+"""Seconds: what may be used until a reset that is so near says nothing of the rate after it."""
+
+type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """The state of one scope. `version` grows with every change."""
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limit(_Value):
+    """What a provider allows in one scope, or a careful guess at it."""
+
+    scope: str = Field(pattern=r"^[a-z_]+$")
+    """Whose requests are counted together: "provider", "server", "account", "uploads" ..."""
+
+    rate: Positive
+    burst: float = Field(ge=1, allow_inf_nan=False)
+    """Units that may go at once after a while of silence."""
+
+    published: bool
+    """Whether the provider documents it."""
+
+    costs: Mapping[Operation, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    """Units of a request where they are not 1; 0 where it does not count in this scope."""
+
+    one_writer: bool = False
+    """Whether folders and documents may be written by one worker at a time only."""
+
+    @property
+    def ceiling(self) -> float:
+        """The rate that is never exceeded."""
+        return self.rate * (0.97 if self.published else 0.9)
+
+    def cost(self, operation: Operation) -> float:
+        return self.costs.get(operation, 1.0)
+
+
+class Quota(_Value):
+    """What is known of a scope; `version` counts the changes to what is stored."""
 
     tat: float
+    """Up to when units are booked: the theoretical arrival time of the next one."""
+
     rate: float
     cooldown_until: float = 0.0
-    cut_at: float = 0.0
-    suspected: float | None = None
-    """The rate that was too much; None where none was found to be."""
+    scout_due: bool = False
+    """Whether the next grant is the scout's."""
+
+    strikes: int = 0
+    """How often in a row the provider was found closed."""
+
     cuts: int = 0
-    """How many there were in a row with no good window in between."""
-    window_began: float = 0.0
+    """What was granted before the latest cut is void."""
+
+    cut_at: float = 0.0
+    cut_granted: float = 0.0
+    """What had been granted at the latest cut."""
+
+    suspected: float | None = None
+    """The rate that was too much."""
+
+    probed_at: float = 0.0
+    probes: int = 0
+    window_began: float
+    window_granted: float = 0.0
+    """What had been granted when the window began."""
+
+    used: float | None = None
+    """Units per second in the window before."""
+
     granted: float = 0.0
     throttled: int = 0
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Some units: the first may go at `not_before`, each other one `interval` seconds later."""
+class Grant(_Value):
+    """Leave for some units: the first may go at `not_before`, each other one `interval` later.
+
+    A call that costs several units goes with its first one.
+    """
 
     not_before: float
     interval: float
     units: float
+    booked_until: float
+    """The scope's time line ended here when this was granted; who gives back needs it."""
+
+    cuts: int
+    """Under which cut of the quota it was granted."""
 
 
 def fresh(limit: Limit, now: float) -> Quota:
-    """A scope that nobody has asked for anything yet."""
+    """A scope of which nothing is known but its limit."""
     return Quota(tat=now, rate=limit.ceiling, window_began=now)
 
 
-def grant(quota: Quota, limit: Limit, now: float, units: float) -> tuple[Quota, Grant]:
-    """Grant units; never refused, only put off."""
-    risen = _risen(quota, limit, now)
-    interval = 1 / risen.rate
-    base = max(now, risen.tat)
-    first = max(now, risen.cooldown_until, base + (min(units, 1) - limit.burst) * interval)
-    after = replace(
-        risen,
-        tat=base + units * interval,
-        granted=risen.granted + units,
-        version=quota.version + 1,
-    )
-    return after, Grant(first, interval, units)
+def grant(
+    quota: Quota, limit: Limit, now: float, units: float, each: float = 1.0
+) -> tuple[Quota, Grant]:
+    """Book units, in calls of `each`: always granted, and `not_before` says from when on.
+
+    A scout gets one call only. Raises ValueError for less than a call.
+    """
+    if not 0 < each <= units:
+        raise ValueError("a grant is for at least one call, and a call costs something")
+    quota = risen(quota, limit, now)
+    begins = max(now, quota.cooldown_until)
+    if quota.scout_due:
+        booked = begins + SCOUT_SECONDS + _tolerance(quota.rate, limit, each)
+        return _booked(quota, booked, begins, each, scout_due=False)
+    base = max(begins, quota.tat)
+    not_before = max(begins, base - _tolerance(quota.rate, limit, each))
+    return _booked(quota, base + units / quota.rate, not_before, units)
 
 
-def given_back(quota: Quota, units: float) -> Quota:
-    """Units that nobody has used: somebody else gets them."""
-    return replace(
-        quota,
-        tat=quota.tat - units / quota.rate,
-        granted=quota.granted - units,
-        version=quota.version + 1,
+def _booked(
+    quota: Quota, tat: float, not_before: float, units: float, **changes: bool
+) -> tuple[Quota, Grant]:
+    after = quota.model_copy(update={"tat": tat, "granted": quota.granted + units, **changes})
+    given = Grant.model_construct(
+        not_before=not_before,
+        interval=1 / quota.rate,
+        units=units,
+        booked_until=tat,
+        cuts=quota.cuts,
     )
+    return after, given
+
+
+def _tolerance(rate: float, limit: Limit, each: float) -> float:
+    """For how many seconds a call may go before its place on the time line."""
+    return max(0.0, limit.burst - each) / rate
+
+
+def holds(quota: Quota, given: Grant, unit_at: float) -> bool:
+    """Whether a unit that may go at a time may still, as far as cuts and cooldowns are known."""
+    return given.cuts == quota.cuts and unit_at >= quota.cooldown_until
+
+
+def given_back(quota: Quota, given: Grant, units: float) -> Quota:
+    """Take back what will not be used of a grant.
+
+    Somebody else may have it if nobody was granted anything since. Else it is lost: to book it
+    again would be to book more than the rate on top of what others were granted.
+    """
+    tat = quota.tat
+    if given.cuts == quota.cuts and abs(tat - given.booked_until) < 1e-6:
+        tat -= units * given.interval
+    return quota.model_copy(update={"tat": tat, "granted": quota.granted - units})
+
+
+# --- what the provider says
 
 
 def throttled(
     quota: Quota, limit: Limit, now: float, called_at: float, retry_after: float | None
 ) -> Quota:
-    """The provider has refused a request that was sent at `called_at`.
+    """A call that was begun at `called_at` was refused; `retry_after` is in seconds."""
+    called_at = min(called_at, now)
+    quota = quota.model_copy(update={"throttled": quota.throttled + 1})
+    asked = 0.0
+    if retry_after is not None and isfinite(retry_after):
+        asked = min(max(retry_after, 0.0), MOST_COOLDOWN)
+    if called_at < max(quota.cut_at, quota.cooldown_until):
+        return _cooled(quota, limit, now + asked) if asked else quota
+    if quota.strikes and called_at < quota.cooldown_until + SCOUT_SECONDS:
+        quota = quota.model_copy(update={"strikes": quota.strikes + 1, "cuts": quota.cuts + 1})
+    else:
+        quota = _cut(quota, limit, now)
+    backoff = min(OBEYED_WITHIN * 2.0 ** min(quota.strikes - 1, 16), MOST_BACKOFF)
+    until = now + max(asked, backoff)
+    cut = quota.model_copy(update={"tat": now, "cut_at": now, "scout_due": True})
+    return _cooled(cut, limit, until)
 
-    One overload is one cut, however many requests it meets: those that were sent before the last
-    cut, or before its cooldown was over, say nothing new.
-    """
-    counted = replace(quota, throttled=quota.throttled + 1, version=quota.version + 1)
-    known = called_at <= max(quota.cut_at, quota.cooldown_until)
-    if known and quota.cut_at:
-        cooldown = max(quota.cooldown_until, now + (retry_after or 0))
-        return replace(counted, cooldown_until=cooldown)
-    pause = retry_after if retry_after is not None else _default_cooldown(quota.cuts)
-    cooldown = max(quota.cooldown_until, now + pause)
-    rate = max(quota.rate * CUT, LEAST * limit.ceiling)
-    return replace(
-        counted,
-        rate=rate,
-        suspected=quota.rate,
-        cut_at=now,
-        cuts=quota.cuts + 1,
-        cooldown_until=cooldown,
-        tat=max(quota.tat, cooldown + limit.burst / rate),  # Its own stock is used up, too.
-        window_began=cooldown,
+
+def _cut(quota: Quota, limit: Limit, now: float) -> Quota:
+    too_much = quota.rate
+    if quota.used is not None:
+        so_far = (quota.granted - quota.window_granted) / max(now - quota.window_began, 1.0)
+        too_much = min(too_much, max(quota.used, so_far, LEAST_USED * too_much))
+    return quota.model_copy(
+        update={
+            "rate": max(CUT * too_much, min(FLOOR, limit.ceiling)),
+            "suspected": too_much * _step_down(quota, now),
+            "probed_at": now,
+            "probes": 0,
+            "strikes": 1,
+            "cuts": quota.cuts + 1,
+            "cut_granted": quota.granted,
+            "used": None,
+        }
+    )
+
+
+def _step_down(quota: Quota, now: float) -> float:
+    seconds = now - quota.cut_at
+    if seconds >= SEARCHING_SECONDS:
+        return 1.0
+    half = quota.rate * seconds / 2
+    return STEP_DOWN if quota.granted - quota.cut_granted >= half else BIG_STEP_DOWN
+
+
+def _cooled(quota: Quota, limit: Limit, until: float) -> Quota:
+    """Let nothing go until then, and no burst right after it."""
+    until = max(quota.cooldown_until, until)
+    return quota.model_copy(
+        update={
+            "cooldown_until": until,
+            "tat": max(quota.tat, until + _tolerance(quota.rate, limit, 1.0)),
+            "window_began": max(quota.window_began, until),
+            "window_granted": quota.granted,
+        }
     )
 
 
 def advised(
     quota: Quota, limit: Limit, now: float, remaining: float, reset_seconds: float
 ) -> Quota:
-    """The provider has said how many units are left until its quota is filled up again.
+    """The provider says how many units are left, and in how many seconds there will be all again.
 
-    That can only slow down: what is left may be others' as well.
+    The same quota where that changes little.
     """
-    if remaining <= 0:
-        cooldown = max(quota.cooldown_until, now + reset_seconds)
-        return replace(quota, cooldown_until=cooldown, version=quota.version + 1)
-    allowed = remaining / max(reset_seconds, 1)
-    if allowed >= quota.rate:
+    reset = min(max(reset_seconds, 0.0), MOST_COOLDOWN)
+    if remaining < 1:
+        until = now + reset
+        return _cooled(quota, limit, until) if until > quota.cooldown_until else quota
+    if now < quota.cooldown_until:
         return quota
-    rate = max(allowed, LEAST * limit.ceiling)
-    return replace(quota, rate=rate, window_began=now, version=quota.version + 1)
-
-
-def _default_cooldown(cuts: int) -> float:
-    doublings = min(cuts, math.ceil(math.log2(LONGEST_COOLDOWN / FIRST_COOLDOWN)))
-    return min(FIRST_COOLDOWN * 2**doublings, LONGEST_COOLDOWN)
-
-
-def _risen(quota: Quota, limit: Limit, now: float) -> Quota:
-    """The quota with what a good window adds to its rate, if one has passed.
-
-    A window that nothing was asked for in proves no more than one does: a long silence counts once.
-    """
-    if now - quota.window_began < WINDOW_SECONDS or now < quota.cooldown_until:
+    rate = min(limit.ceiling, ADVICE_MARGIN * remaining / reset) if reset else limit.ceiling
+    rate = max(rate, min(FLOOR, limit.ceiling))
+    if abs(rate - quota.rate) < ADVICE_MATTERS * quota.rate:
         return quota
+    if rate > quota.rate and reset < SHORT_ADVICE:
+        return quota
+    return _with_rate(quota, limit, now, rate)
+
+
+# --- how the rate rises
+
+
+def risen(quota: Quota, limit: Limit, now: float) -> Quota:
+    """Begin a new window where one is over, with a higher rate if the old one was well used."""
+    seconds = now - quota.window_began
+    if seconds < WINDOW:
+        return quota
+    used = (quota.granted - quota.window_granted) / seconds
+    changes = {
+        "window_began": now,
+        "window_granted": quota.granted,
+        "used": used,
+        "strikes": 0,
+    }
+    began = quota.model_copy(update=changes)
+    if quota.rate > limit.ceiling:  # The limit is another one by now.
+        return _with_rate(began, limit, now, limit.ceiling)
+    if used < quota.rate / 2 or quota.rate == limit.ceiling:
+        return began  # A rate that nobody uses proves nothing.
+    return _raised(began, limit, now)
+
+
+def _raised(quota: Quota, limit: Limit, now: float) -> Quota:
     suspected = quota.suspected
-    if suspected is not None and _is_at_plateau(quota) and now - quota.cut_at >= PROBE_SECONDS:
-        suspected = suspected * PROBE
-    if suspected is not None and suspected * PLATEAU >= limit.ceiling:
-        suspected = None
-    top = limit.ceiling if suspected is None else suspected * PLATEAU
-    rate = max(min(quota.rate, limit.ceiling), min(top, quota.rate + INCREASE * top))
-    cut_at = now if suspected != quota.suspected and suspected is not None else quota.cut_at
-    return replace(quota, rate=rate, suspected=suspected, window_began=now, cuts=0, cut_at=cut_at)
+    if suspected is None:
+        return _with_rate(quota, limit, now, quota.rate + RISE * limit.ceiling)
+    safe = BELOW_SUSPECTED * suspected
+    if quota.rate < safe:
+        rate = min(quota.rate + RISE * limit.ceiling, safe)
+        quota = quota.model_copy(update={"probed_at": now})
+        return _with_rate(quota, limit, now, rate)
+    if now - quota.probed_at < PROBE_SECONDS:
+        return quota
+    rate = quota.rate + PROBE * suspected * 2.0 ** min(quota.probes, 16)
+    probing = quota.model_copy(update={"probed_at": now, "probes": quota.probes + 1})
+    return _with_rate(probing, limit, now, rate)
 
 
-def _is_at_plateau(quota: Quota) -> bool:
-    return quota.suspected is not None and quota.rate >= quota.suspected * PLATEAU * 0.999
+def _with_rate(quota: Quota, limit: Limit, now: float, rate: float) -> Quota:
+    """Another rate; what is booked stays, and so do the units that may go at once.
+
+    The place on the time line is in seconds, and the burst is worth other seconds at another rate.
+    """
+    rate = min(rate, limit.ceiling)
+    same_level = now + (quota.tat - now) * quota.rate / rate
+    same_next = quota.tat + limit.burst * (1 / rate - 1 / quota.rate)
+    tat = quota.tat if quota.tat <= now else max(same_level, same_next)
+    return quota.model_copy(update={"rate": rate, "tat": tat})
