@@ -5,6 +5,7 @@ import http.client
 import json
 import subprocess
 import sys
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -161,6 +162,25 @@ def test_fifty_threads_at_once_lose_nothing(tmp_path):
         assert total[201] == 50 + 300 + 2 + 2
         assert total[405] + total[412] + total[423] == 48 + 48
         assert running.stats()["requests"] == total.total() == 450
+
+
+def test_of_two_that_make_the_same_file_at_once_one_does(tmp_path):
+    both_begun = threading.Event()
+
+    def body():
+        yield b"first"
+        assert both_begun.wait(10)
+        yield b"last"
+
+    with simulator("webdav", tmp_path) as running, ThreadPoolExecutor() as threads:
+        puts = [
+            threads.submit(WebDav(running).ask, "PUT", "file", body(), If_None_Match="*")
+            for _ in range(2)
+        ]
+        wait_for(lambda: len(list((tmp_path / "arriving").iterdir())) == 2)
+        both_begun.set()
+
+        assert sorted(put.result().status_code for put in puts) == [201, 412]
 
 
 def test_a_large_file_is_never_in_memory(tmp_path):

@@ -39,7 +39,8 @@ def test_a_transaction_that_fails_leaves_files_and_their_contents(store, tmp_pat
             store.delete("ann", "file")
             raise Broken
 
-    pytest.raises(Broken, broken)
+    with pytest.raises(Broken):
+        broken()
     assert content(store, "file") == b"content"
     put(store, "other", b"more")
     assert content(store, "file") == b"content"
