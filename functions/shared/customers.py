@@ -116,6 +116,18 @@ def get_customer(table_name: str, customer_id: str) -> Customer | None:
     return Customer.model_validate(to_values(item)) if item else None
 
 
+def get_entity(table_name: str, customer_id: str, entity_id: str) -> Entity | None:
+    """Read one entity; None for an id that the customer has not."""
+    with transient_failures():
+        reply = dynamodb().get_item(
+            TableName=table_name,
+            Key={"customer_id": {"S": customer_id}, "item": {"S": ENTITY_PREFIX + entity_id}},
+            ConsistentRead=True,
+        )
+    item = reply.get("Item")
+    return Entity.model_validate(to_values(item)) if item else None
+
+
 def entities_of(table_name: str, customer_id: str) -> Iterator[Entity]:
     """Read a customer's entities in the order of their ids, page by page."""
     pages = (
