@@ -104,8 +104,8 @@ class Gate:
 
     def _limited(self, request: Request, call: Call, noted: dict[str, Any]) -> Response:
         decision = self._limiter.charge(call)
-        self._take_time(call.size if decision.refusal is None else 0)
         if decision.refusal is not None:
+            self._take_time()
             noted["throttled"] = decision.refusal.scope
             response = worded(decision.refusal.reply, decision.refusal.wait)
         else:
@@ -120,8 +120,10 @@ class Gate:
             keys = {(call.account, path) for path in paths}
         with self._locks.hold(keys) as free:
             if not free and profile.lock_reply is not None:
+                self._take_time()
                 noted["locked"] = True
                 return worded(profile.lock_reply, name=call.path)
+            self._take_time(call.size)  # The lock is held for as long as that takes.
             return self._faulty(request, call, self._faults.hit(request.method, call))
 
     def _faulty(self, request: Request, call: Call, fault: Fault | None) -> Response:
@@ -136,16 +138,22 @@ class Gate:
             time.sleep(fault.seconds)
         elif action == "truncate":
             request = shortened(request, fault.keep_bytes)
-        try:
-            response = self._dialect.answer(request, call, self.profile)
-        except Refused as refusal:
-            response = refusal.response
+        response = self._done(request, call)
         if action in ("lose_reply", "truncate"):
             response.close()
             raise Reset
         return response
 
-    def _take_time(self, size: int) -> None:
+    def _done(self, request: Request, call: Call) -> Response:
+        try:
+            response = self._dialect.answer(request, call, self.profile)
+        except Refused as refusal:
+            response = refusal.response
+        if request.method == "GET":
+            time.sleep(self.profile.latency.per_byte * response.length)
+        return response
+
+    def _take_time(self, size: int = 0) -> None:
         latency = self.profile.latency
         jitter = latency.jitter * random.random()  # noqa: S311 - hides nothing
         seconds = latency.seconds + latency.per_byte * size + jitter

@@ -56,10 +56,9 @@ class Refused(Exception):
 
 @dataclass
 class Request:
-    """`path` is decoded and `target` is not; `length` is None where a body comes in chunks."""
+    """`path` is decoded; `length` is None where a body comes in chunks."""
 
     method: str
-    target: str
     path: str
     query: dict[str, str]
     headers: Mapping[str, str]

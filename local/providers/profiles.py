@@ -26,7 +26,10 @@ class _Settings(BaseModel):
 
 
 class Reply(_Settings):
-    """An answer as the provider words it; `retry_after` says in which form it asks to wait."""
+    """An answer as the provider words it; `retry_after` says in which form it asks to wait.
+
+    In its body `{name}` and `{id}` stand for what is concerned, `"{wait}"` for the seconds.
+    """
 
     status: int
     body: str = ""
@@ -129,7 +132,7 @@ def _drive(status: int, reason: str, message: str) -> Reply:
 
 
 def _dropbox(reason: str) -> Reply:
-    error = {"reason": {".tag": reason}, "retry_after": 1}
+    error = {"reason": {".tag": reason}, "retry_after": "{wait}"}
     body = json.dumps({"error_summary": f"{reason}/.", "error": error})
     return Reply(status=429, body=body, retry_after="seconds")
 

@@ -12,12 +12,12 @@ from local.providers.profiles import Reply
 
 def worded(reply: Reply, wait: float = 1, **fields: str) -> Response:
     """An answer; `wait` is how many seconds it may ask for, `fields` what `{...}` stands for."""
-    body = reply.body
+    seconds = max(1, math.ceil(wait))
+    body = reply.body.replace('"{wait}"', str(seconds))
     for name, value in fields.items():
         json_like = reply.content_type == "application/json"
         body = body.replace(f"{{{name}}}", json.dumps(value)[1:-1] if json_like else escape(value))
     headers = {"Content-Type": reply.content_type, **reply.headers}
-    seconds = max(1, math.ceil(wait))
     if reply.retry_after == "seconds":
         headers["Retry-After"] = str(seconds)
     elif reply.retry_after == "date":  # A date has whole seconds: never one that is too early.

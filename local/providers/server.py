@@ -86,7 +86,6 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(Response(400)) from None
         return Request(
             self.command,
-            self.path,
             path,
             dict(parse_qsl(query, keep_blank_values=True)),
             self.headers,

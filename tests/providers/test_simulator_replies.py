@@ -73,7 +73,9 @@ def test_rule_d_dropbox_answers_in_plain_text_now_and_then_and_always_says_when(
     kinds = [answer.headers["Content-Type"].partition(";")[0] for answer in answers]
     assert kinds == ["application/json", "application/json", "text/plain"]
     assert answers[0].json()["error_summary"].startswith("too_many_requests/")
-    assert answers[0].json()["error"]["reason"][".tag"] == "too_many_requests"
+    error = answers[0].json()["error"]
+    assert error["reason"][".tag"] == "too_many_requests"
+    assert error["retry_after"] == int(answers[0].headers["Retry-After"])
 
 
 def test_rule_d_dropbox_has_one_writer_for_each_namespace(start):
