@@ -6,9 +6,10 @@ The server checks the SHA-256 of what arrives; it is kept beside each object for
 
 import base64
 import hashlib
+import io
 import unicodedata
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,18 +169,18 @@ class S3:
     # --- sending
 
     def _put_whole(self, path: str, document: Document, condition: dict[str, Any]) -> Upload:
-        data, sha256 = _read_part(document, 0, document.size)
-        if in_hexadecimal(sha256) != document.sha256:
-            raise TransientError("DocumentChanged", "the document is not what its checksum says")
-        with self._asking("upload", in_doubt=True):
-            reply = self._client.put_object(
-                Bucket=self._bucket,
-                Key=self._key(path),
-                Body=data,
-                ChecksumSHA256=sha256,
-                Metadata={NOTE: document.sha256},
-                **condition,
-            )
+        with _part_in_memory(document, 0, document.size) as (data, sha256):
+            if in_hexadecimal(sha256) != document.sha256:
+                raise TransientError("DocumentChanged", "it is not what its checksum says")
+            with self._asking("upload", in_doubt=True):
+                reply = self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=self._key(path),
+                    Body=data,
+                    ChecksumSHA256=sha256,
+                    Metadata={NOTE: document.sha256},
+                    **condition,
+                )
         heed_reply(self._meter, reply)
         if reply.get("ChecksumSHA256") == sha256:
             return "uploaded"
@@ -246,9 +247,11 @@ class S3:
     ) -> _Part:
         """Send a part; `place` is its number, its start and its length."""
         number, start, length = place
-        data, sha256 = _read_part(document, start, length)
         try:
-            with self._asking("upload"):
+            with (
+                _part_in_memory(document, start, length) as (data, sha256),
+                self._asking("upload"),
+            ):
                 reply = self._client.upload_part(
                     Bucket=self._bucket,
                     Key=self._key(path),
@@ -330,17 +333,25 @@ class S3:
         return f"{self._prefix}{path}"
 
 
-def _read_part(document: Document, start: int, length: int) -> tuple[Any, str]:
-    """A part of a document and its SHA-256 in base64; there is no second copy of it."""
-    data, digest, end = bytearray(length), hashlib.sha256(), 0
-    with document.read(start, length) as pieces:
-        for piece in pieces:
-            data[end : end + len(piece)] = piece
-            digest.update(piece)
-            end += len(piece)
-    if end != length:
-        raise TransientError("DocumentChanged", "the document has another size than before")
-    return data, base64.b64encode(digest.digest()).decode()
+@contextmanager
+def _part_in_memory(
+    document: Document, start: int, length: int
+) -> Iterator[tuple[io.BytesIO, str]]:
+    """A part of a document and its SHA-256 in base64.
+
+    As a file it is copied by nobody; it is closed in the end, since botocore keeps a request until
+    garbage is collected.
+    """
+    digest = hashlib.sha256()
+    with io.BytesIO() as data:
+        with document.read(start, length) as pieces:
+            for piece in pieces:
+                data.write(piece)
+                digest.update(piece)
+        if data.tell() != length:
+            raise TransientError("DocumentChanged", "the document has another size than before")
+        data.seek(0)
+        yield data, base64.b64encode(digest.digest()).decode()
 
 
 def _told(part: _Part) -> Any:
