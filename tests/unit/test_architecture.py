@@ -569,6 +569,7 @@ def test_domains_never_import_each_other_and_rules_know_nothing_of_aws(module):
         assert known <= {
             "shared.addresses",
             "shared.errors",
+            "shared.public_holidays",
             "shared.time_zones",
             "shared.times",
         }

@@ -19,25 +19,19 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
+from shared.public_holidays import WEEKDAYS, Region, Weekday, is_public_holiday
 from shared.time_zones import TimeZone
-
-if TYPE_CHECKING:
-    from holidays import HolidayBase
 
 MOST_YEARS = 10
 """How far ahead open time is looked for."""
 
 MOST_SECONDS = MOST_YEARS * 366 * 24 * 3600
-
-type Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday.__value__)
 
 type WallTime = Annotated[
     str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")
@@ -51,25 +45,11 @@ type Stretch = tuple[int, int]
 """The same in seconds since 1970."""
 
 
-def _known_region(region: str) -> str:
-    try:
-        _holidays_of(region)
-    except NotImplementedError as error:
-        raise ValueError("nobody knows the holidays of such a country or subdivision") from error
-    return region
-
-
-type Region = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z]{2}(-.{1,60})?$"), AfterValidator(_known_region)
-]
-
-
 class Calendar(BaseModel):
     """The hours of a week, and the days on which they do not count.
 
-    `holidays` is a country, or a country and its subdivision, as the library `holidays` names them:
-    `DE`, `DE-BE`. Closed are its public holidays, and the working days on which they are observed
-    where one falls on a weekend. `closed_on` are further days, such as a works outing.
+    Closed are the public holidays of the region `holidays`. `closed_on` are further days, such as a
+    works outing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -145,7 +125,7 @@ def open_stretches(calendar: Calendar, begin: int, end: int) -> Iterator[Stretch
     for ordinal in range(first, last + 1):
         day = date.fromordinal(ordinal)
         spans = calendar.hours.get(WEEKDAYS[day.weekday()])
-        if not spans or day in closed or _is_holiday(calendar.holidays, day):
+        if not spans or day in closed or is_public_holiday(calendar.holidays, day):
             continue
         for opens, closes in spans:
             stretch_begin = max(begin, _first_shown(zone, _local(day, opens)))
@@ -182,22 +162,6 @@ def _aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a time zone is no moment")
     return moment
-
-
-def _is_holiday(region: str | None, day: date) -> bool:
-    return region is not None and day in _holidays_of(region)
-
-
-@cache
-def _holidays_of(region: str) -> "HolidayBase":
-    """The holidays of all years; each is worked out when somebody first asks for a day of it.
-
-    Raises NotImplementedError for a region that the library does not know.
-    """
-    from holidays import country_holidays  # Slow to import, and not every calendar has holidays.
-
-    country, _, subdivision = region.partition("-")
-    return country_holidays(country, subdiv=subdivision or None)
 
 
 def _local(day: date, wall_time: WallTime) -> datetime:

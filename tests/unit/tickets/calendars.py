@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from tickets.rules.business_hours import WEEKDAYS, Calendar
+from shared.public_holidays import WEEKDAYS
+from tickets.rules.business_hours import Calendar
 
 HOUR = 3600
 WORKING_DAYS = WEEKDAYS[:5]

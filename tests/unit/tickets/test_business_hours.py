@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from shared.public_holidays import WEEKDAYS
 from tests.unit.template import REPOSITORY
 from tickets.rules.business_hours import (
     AROUND_THE_CLOCK,
-    WEEKDAYS,
     Calendar,
     after_open_seconds,
     is_open,
