@@ -1,13 +1,20 @@
 """The one place that grants requests to a provider, for however many workers there are.
 
-Each scope of a provider's limits is one item of the quotas table, `<level>#<id>` under the
-provider, whose state `rules/quota.py` computes. A change is a read and one write that holds for the
-version that was read; on a conflict the item that comes back is taken, and it tries again. A grant
-in several scopes is one transaction. If the reply to a write is lost, its grant is lost: nobody
-gets units twice. Workers' clocks may differ by as much as they like, within a burst.
+Each scope of a provider's limits is one item of the quotas table, under the provider and
+`<scope>#<id>`, whose state `rules/quota.py` computes. What a grant always changes, the end of the
+time line and the sum, stands beside the state, and is added to as long as the state is the one that
+this process has seen last: a grant is one write, and nobody is in anybody's way. Every other change
+holds for the version that was read only. Whoever is refused goes on with the item that comes back.
 
-Where only one may write at a time there are leases: they end by themselves, and each has a higher
-fence than the one before it, by which whoever comes late is told apart.
+What can go wrong:
+
+- the reply to a write is lost: so is its grant. Nobody gets units twice;
+- DynamoDB is throttled, or others are always faster: TransientError, and nothing was granted;
+- clocks differ: a worker whose clock is ahead goes early by as much, which the burst and the
+  distance to the provider's limit have to bear; on a scope that is idle it leaves out as many
+  seconds. Cuts are told apart by number, and a throttle counts towards a cut until its cooldown is
+  over, which takes two seconds at least: so a skew of two seconds makes no second cut;
+- a worker is killed: what it was granted is not used, and its lease ends.
 """
 
 import json
@@ -15,29 +22,33 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict
 
-from replication.rules.limits import Limit
-from replication.rules.quota import Grant, Quota, advised, fresh, given_back, grant, throttled
+from replication.rules import quota
+from replication.rules.quota import Grant, Limit, Quota
 from replication.storage.interface import Operation
 from shared.clients import dynamodb, error_code, transient_failures
 from shared.errors import TransientError
-from shared.writes import CANCELLED, conditionally, refused
+from shared.writes import CANCELLED, refused
 
 QUOTAS_TABLE_NAME = os.environ["QUOTAS_TABLE_NAME"]
 
-_MOST_CONFLICTS = 20
+_MOST_TRIES = 24
 _LONGEST_PAUSE = 0.2
+_COUNTED = {"tat", "granted", "version"}
+"""What stands beside the state."""
 
+type Attributes = dict[str, Any]
 type Change = Callable[[Quota, Limit, float], Quota]
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A scope of a provider's limits, and which one of them: such as the server of this name."""
+    """One of a provider's limits, and whose it is: such as the server of this name."""
 
     limit: Limit
     id: str
@@ -47,180 +58,294 @@ class Scope:
         return f"{self.limit.scope}#{self.id}"
 
 
+def scopes_of(limits: Sequence[Limit], ids: Mapping[str, str]) -> tuple[Scope, ...]:
+    """The scopes that a customer's requests count in, by the id of each level."""
+    return tuple(Scope(limit, ids[limit.scope]) for limit in limits)
+
+
+class Leave(BaseModel):
+    """Leave for some calls: the first may go at `not_before`, each other one `interval` later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calls: int
+    not_before: float
+    interval: float
+    grants: dict[str, Grant]
+    """By the scope's key."""
+
+    tightest: str | None
+    """The scope that the first call has to wait for; None where nothing is limited."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A scope's item as this process has seen it last; no item where `state` is None."""
+
+    quota: Quota
+    state: str | None
+
+
+_known: dict[tuple[str, str], _Known] = {}
+
+
 class Governor:
-    """Grants requests in the scopes that a customer's requests count against."""
+    """Grants a customer's requests to a provider; `scopes` are in order, the narrowest last."""
 
     def __init__(
         self, provider: str, scopes: Sequence[Scope], clock: Callable[[], float] = time.time
     ) -> None:
-        self._provider = provider
-        self._scopes = scopes
+        self.provider = provider
+        self.one_writer = tuple(scope for scope in scopes if scope.limit.one_writer)
+        self._scopes = {scope.key: scope for scope in scopes}
         self._clock = clock
 
-    def cost_of(self, operation: Operation) -> tuple[float, ...]:
-        """What a request costs in each scope: what costs the same can be granted together."""
-        return tuple(scope.limit.cost(operation) for scope in self._scopes)
+    def price(self, operation: Operation) -> tuple[float, ...]:
+        """What a call costs in each scope: leave for one operation is good for any of its price."""
+        return tuple(scope.limit.cost(operation) for scope in self._scopes.values())
 
-    def take(self, operation: Operation, calls: int) -> Grant:
-        """Grant so many requests: the units of the grant are requests.
+    def take(self, operation: Operation, calls: int) -> Leave:
+        """Be granted so many calls, or fewer. Raises TransientError where there is no getting on.
 
-        Raises TransientError where others change the same scopes all the time.
+        Scopes in which the operation costs nothing are left out.
         """
-        paid = [scope for scope in self._scopes if scope.limit.cost(operation) > 0]
-        grants: list[Grant] = []
+        paid = [scope for scope in self._scopes.values() if scope.limit.cost(operation)]
+        if not paid:
+            return Leave(
+                calls=calls, not_before=self._clock(), interval=0.0, grants={}, tightest=None
+            )
+        if len(paid) == 1:
+            scope = paid[0]
+            cost = scope.limit.cost(operation)
+            return _leave(operation, {scope.key: self._take_one(scope, calls * cost, cost)}, paid)
+        return _leave(operation, self._take_all(paid, operation, calls), paid)
 
-        def granted(before: Quota, limit: Limit, now: float) -> Quota:
-            after, own = grant(before, limit, now, calls * limit.cost(operation))
-            grants.append(Grant(own.not_before, own.interval * limit.cost(operation), calls))
-            return after
+    def give_back(self, leave: Leave, operation: Operation, calls: int) -> None:
+        """Give back calls that will not be made, where that helps anybody: see `given_back`."""
+        for key, given in leave.grants.items():
+            scope = self._scopes[key]
+            known = self._recall(scope)
+            units = calls * scope.limit.cost(operation)
+            after = quota.given_back(known.quota, given, units)
+            if after.tat != known.quota.tat:
+                # Where this is refused somebody has been granted something since.
+                self._write(scope, known, after)
 
-        self._change(paid, granted, grants.clear)
-        return Grant(
-            max((one.not_before for one in grants), default=self._clock()),
-            max((one.interval for one in grants), default=0.0),
-            calls,
-        )
+    def knows(self, leave: Leave) -> bool:
+        """Whether leave is for scopes of this governor; the limits may be others by now."""
+        return leave.grants.keys() <= self._scopes.keys()
 
-    def give_back(self, operation: Operation, calls: float) -> None:
-        """Requests that were granted and are not made."""
-        paid = [scope for scope in self._scopes if scope.limit.cost(operation) > 0]
-        self._change(
-            paid, lambda before, limit, _: given_back(before, calls * limit.cost(operation))
-        )
+    def look(self) -> None:
+        """Learn what others have been told by the provider."""
+        for scope in self._scopes.values():
+            self._read(scope)
 
-    def report_throttle(self, called_at: float, retry_after: float | None) -> float:
-        """The provider has refused a request; until when there is a cooldown now.
+    def holds(self, leave: Leave, at: float) -> bool:
+        """Whether a call may go at its time still, as far as this process knows."""
+        known = {key: self._recall(self._scopes[key]).quota for key in leave.grants}
+        return all(quota.holds(known[key], given, at) for key, given in leave.grants.items())
 
-        It does not say in which scope: all that the request counts in are cut.
+    def report_throttle(
+        self, leave: Leave | None, called_at: float, retry_after: float | None
+    ) -> float:
+        """The provider has refused a call that was begun then; until when nothing may go now.
+
+        It does not say in which scope there was too much: the one that the call had to wait for
+        is the likeliest, else the narrowest.
         """
-        self._change(
-            self._scopes,
-            lambda before, limit, now: throttled(before, limit, now, called_at, retry_after),
+        tightest = leave.tightest if leave is not None else None
+        scope = self._scopes[tightest] if tightest else [*self._scopes.values()][-1]
+        after = self._change(
+            scope,
+            lambda before, limit, now: quota.throttled(before, limit, now, called_at, retry_after),
         )
-        return self.cooldown_until()
+        return after.cooldown_until
 
-    def report_remaining(self, remaining: float, reset_seconds: float) -> None:
-        """The provider has said how much is left; it means the customer's own scope, the last."""
-        self._change(
-            self._scopes[-1:],
-            lambda before, limit, now: advised(before, limit, now, remaining, reset_seconds),
-        )
+    def report_headers(self, remaining: float, reset_seconds: float) -> None:
+        """The provider has said what is left; it speaks of the narrowest scope."""
+        scope = [*self._scopes.values()][-1]
 
-    def cooldown_until(self) -> float:
-        """Before that time nobody may send a request; eventually consistent."""
-        found = [self._read(scope, consistent=False) for scope in self._scopes]
-        return max((quota.cooldown_until for quota in found if quota is not None), default=0.0)
+        def change(before: Quota, limit: Limit, now: float) -> Quota:
+            return quota.advised(before, limit, now, remaining, reset_seconds)
 
-    # --- leases
+        known = self._recall(scope).quota
+        if change(known, scope.limit, self._clock()) is not known:
+            self._change(scope, change)
 
-    def acquire(self, scope: Scope, holder: str, seconds: float) -> int | None:
-        """Become the only writer of a scope for some time; the fence, or None where another is."""
+    # --- grants
+
+    def _take_one(self, scope: Scope, units: float, each: float) -> Grant:
+        known = _known.get((self.provider, scope.key))
+        if known is None or not quota.only_books(known.quota, self._clock()):
+            known = self._read(scope)  # It is cheaper than a write that is refused.
+        for attempt in range(_MOST_TRIES):
+            given = self._book(scope, known, units, each)
+            if given is not None:
+                return given
+            if attempt:
+                _pause(attempt)
+            known = self._recall(scope)
+        raise _contended()
+
+    def _book(self, scope: Scope, known: _Known, units: float, each: float) -> Grant | None:
+        """One write; None, and more is known, where that is refused."""
         now = self._clock()
-        reply = conditionally(
+        if known.state is not None and quota.only_books(known.quota, now):
+            before = self._add(scope, known, units, max(now, known.quota.cooldown_until))
+            if before is None:
+                return None
+            after, given = quota.grant(before, scope.limit, now, units, each)
+            _known[self.provider, scope.key] = _Known(_next(before, after), known.state)
+            return given
+        after, given = quota.grant(known.quota, scope.limit, now, units, each)
+        return given if self._write(scope, known, after) else None
+
+    def _add(self, scope: Scope, known: _Known, units: float, begins: float) -> Quota | None:
+        """Book behind all that is booked by then; what it was before.
+
+        None where nothing is booked behind `begins`, or the state is another one by now.
+        """
+        values: Attributes = {
+            ":state": {"S": known.state},
+            ":begins": _number(begins),
+            ":seconds": _number(units / known.quota.rate),
+            ":units": _number(units),
+            ":one": {"N": "1"},
+        }
+        done, item = _attempt(
             lambda: dynamodb().update_item(
                 TableName=QUOTAS_TABLE_NAME,
-                Key=self._lease(scope),
-                UpdateExpression="SET holder = :holder, expires_at = :until ADD fence :one",
-                ConditionExpression="attribute_not_exists(holder) OR expires_at < :now"
-                " OR holder = :holder",
-                ExpressionAttributeValues={
-                    ":holder": {"S": holder},
-                    ":until": {"N": f"{now + seconds:.3f}"},
-                    ":now": {"N": f"{now:.3f}"},
-                    ":one": {"N": "1"},
-                },
-                ReturnValues="UPDATED_NEW",
+                Key=self._key(scope),
+                UpdateExpression="SET tat = tat + :seconds, granted = granted + :units,"
+                " version = version + :one",
+                ConditionExpression="#state = :state AND tat >= :begins",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         )
-        return None if reply is None else int(reply["Attributes"]["fence"]["N"])
+        before = self._remember(scope, item) if item else self._read(scope)
+        return before.quota if done else None
 
-    def renew(self, scope: Scope, holder: str, fence: int, seconds: float) -> bool:
-        """Stay the only writer; False where it is another's by now."""
-        until = {"N": f"{self._clock() + seconds:.3f}"}
-        return self._own(scope, holder, fence, "SET expires_at = :until", {":until": until})
-
-    def release(self, scope: Scope, holder: str, fence: int) -> bool:
-        """Let others write; False where another does already."""
-        return self._own(scope, holder, fence, "REMOVE holder, expires_at", {})
-
-    def lease_ends(self, scope: Scope) -> float:
-        """When whoever is the writer will not be any more, unless they renew."""
-        with transient_failures():
-            reply = dynamodb().get_item(TableName=QUOTAS_TABLE_NAME, Key=self._lease(scope))
-        return float(reply.get("Item", {}).get("expires_at", {}).get("N", 0))
-
-    def _own(
-        self, scope: Scope, holder: str, fence: int, expression: str, values: dict[str, Any]
-    ) -> bool:
-        own = {":holder": {"S": holder}, ":fence": {"N": str(fence)}}
-        reply = conditionally(
-            lambda: dynamodb().update_item(
-                TableName=QUOTAS_TABLE_NAME,
-                Key=self._lease(scope),
-                UpdateExpression=expression,
-                ConditionExpression="holder = :holder AND fence = :fence",
-                ExpressionAttributeValues=own | values,
-            )
-        )
-        return reply is not None
-
-    def _lease(self, scope: Scope) -> dict[str, Any]:
-        return _key(self._provider, f"lease#{scope.key}")
-
-    # --- changing quotas
-
-    def _change(
-        self,
-        scopes: Sequence[Scope],
-        change: Change,
-        begin_again: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Change some scopes together, on what they are by then."""
-        if not scopes:
-            return
-        before: list[Quota | None] = [self._read(scope) for scope in scopes]
-        for conflicts in range(_MOST_CONFLICTS):
-            begin_again()
+    def _take_all(
+        self, paid: Sequence[Scope], operation: Operation, calls: int
+    ) -> dict[str, Grant]:
+        """Book in several scopes, in all or none."""
+        for attempt in range(_MOST_TRIES):
+            known = {scope.key: self._read(scope) for scope in paid}
+            if any(one.quota.scout_due for one in known.values()):
+                calls = 1
             now = self._clock()
-            puts = []
-            for scope, found in zip(scopes, before, strict=True):
-                after = change(found or fresh(scope.limit, now), scope.limit, now)
-                puts.append(self._put(scope, found, after))
-            conflict = _written(puts)
-            if conflict is None:
-                return
-            before = [
-                known or self._read(scope) for known, scope in zip(conflict, scopes, strict=True)
-            ]
-            pause = min(0.005 * 2**conflicts, _LONGEST_PAUSE)
-            time.sleep(random.uniform(0, pause))  # noqa: S311 - only to part them
-        raise TransientError("QuotaContended", "others keep changing the same quota")
+            grants: dict[str, Grant] = {}
+            writes = []
+            for scope in paid:
+                before, cost = known[scope.key], scope.limit.cost(operation)
+                after, grants[scope.key] = quota.grant(
+                    before.quota, scope.limit, now, calls * cost, cost
+                )
+                writes.append((scope, before, after))
+            if self._write_all(writes):
+                return grants
+            _pause(attempt)
+        raise _contended()
 
-    def _read(self, scope: Scope, *, consistent: bool = True) -> Quota | None:
+    # --- items
+
+    def _change(self, scope: Scope, change: Change) -> Quota:
+        """Change a scope's state; what it is then."""
+        known = self._read(scope)
+        for attempt in range(_MOST_TRIES):
+            after = change(known.quota, scope.limit, self._clock())
+            if after is known.quota or self._write(scope, known, after):
+                return after
+            _pause(attempt)
+            known = self._recall(scope)
+        raise _contended()
+
+    def _write(self, scope: Scope, known: _Known, after: Quota) -> bool:
+        """Store a state in place of the known one; False, and the right one is known, if it is
+        another's by now.
+        """
+        after = _next(known.quota, after)
+        item = self._item(scope, after)
+        done, found = _attempt(
+            lambda: dynamodb().put_item(
+                TableName=QUOTAS_TABLE_NAME,
+                Item=item,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **_if_still(known),
+            )
+        )
+        if done:
+            self._remember(scope, item)
+        elif found:
+            self._remember(scope, found)
+        else:
+            self._read(scope)
+        return done
+
+    def _write_all(self, writes: Sequence[tuple[Scope, _Known, Quota]]) -> bool:
+        """Store all states or none."""
+        items = {
+            scope.key: self._item(scope, _next(known.quota, after))
+            for scope, known, after in writes
+        }
+        puts = [
+            {
+                "Put": {
+                    "TableName": QUOTAS_TABLE_NAME,
+                    "Item": items[scope.key],
+                    **_if_still(known),
+                }
+            }
+            for scope, known, _ in writes
+        ]
+        try:
+            if refused(puts):
+                return False
+        except TransientError as error:
+            if error.code != CANCELLED:
+                raise
+            return False
+        for scope, _, _ in writes:
+            self._remember(scope, items[scope.key])
+        return True
+
+    def _recall(self, scope: Scope) -> _Known:
+        return _known.get((self.provider, scope.key)) or self._read(scope)
+
+    def _read(self, scope: Scope) -> _Known:
         with transient_failures():
             reply = dynamodb().get_item(
-                TableName=QUOTAS_TABLE_NAME,
-                Key=_key(self._provider, scope.key),
-                ConsistentRead=consistent,
+                TableName=QUOTAS_TABLE_NAME, Key=self._key(scope), ConsistentRead=True
             )
-        return _quota(reply.get("Item"))
+        item = reply.get("Item")
+        if item:
+            return self._remember(scope, item)
+        known = _Known(quota.fresh(scope.limit, self._clock()), None)
+        _known[self.provider, scope.key] = known
+        return known
 
-    def _put(self, scope: Scope, before: Quota | None, after: Quota) -> dict[str, Any]:
-        put: dict[str, Any] = {
-            "TableName": QUOTAS_TABLE_NAME,
-            "Item": _key(self._provider, scope.key)
-            | {"version": {"N": str(after.version)}, "state": {"S": json.dumps(asdict(after))}},
-            "ConditionExpression": "attribute_not_exists(provider)",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    def _remember(self, scope: Scope, item: Mapping[str, Any]) -> _Known:
+        known = _Known(_quota(item), item["state"]["S"])
+        _known[self.provider, scope.key] = known
+        return known
+
+    def _item(self, scope: Scope, state: Quota) -> Attributes:
+        return self._key(scope) | {
+            "tat": _number(state.tat),
+            "granted": _number(state.granted),
+            "version": {"N": str(state.version)},
+            "state": {"S": state.model_dump_json(exclude=_COUNTED)},
         }
-        if before is not None:
-            put["ConditionExpression"] = "version = :version"
-            put["ExpressionAttributeValues"] = {":version": {"N": str(before.version)}}
-        return put
+
+    def _key(self, scope: Scope) -> Attributes:
+        return {"provider": {"S": self.provider}, "scope": {"S": scope.key}}
 
 
-def read_quotas(provider: str) -> Mapping[str, Quota]:
-    """The state of every scope of a provider that was ever asked for anything, by its key."""
+def read_quotas(provider: str) -> dict[str, Quota]:
+    """The state of each scope of a provider in which something was granted, by its key."""
     pages = (
         dynamodb()
         .get_paginator("query")
@@ -228,41 +353,65 @@ def read_quotas(provider: str) -> Mapping[str, Quota]:
             TableName=QUOTAS_TABLE_NAME,
             KeyConditionExpression="provider = :provider",
             ExpressionAttributeValues={":provider": {"S": provider}},
+            ConsistentRead=True,
         )
     )
     with transient_failures():
         items = [item for page in pages for item in page["Items"]]
-    found = {item["scope"]["S"]: _quota(item) for item in items}
-    return {scope: quota for scope, quota in found.items() if quota is not None}
+    return {item["scope"]["S"]: _quota(item) for item in items if "state" in item}
 
 
-def _written(puts: list[dict[str, Any]]) -> list[Quota | None] | None:
-    """Write all or nothing; None where it is done, else the items as they are, where known."""
-    if len(puts) > 1:
-        try:
-            unmet = refused([{"Put": put} for put in puts])
-        except TransientError as error:
-            if error.code != CANCELLED:
-                raise
-            unmet = list(range(len(puts)))
-        return [None] * len(puts) if unmet else None
+def _leave(operation: Operation, grants: dict[str, Grant], paid: Sequence[Scope]) -> Leave:
+    """The latest scope says when the first call goes, the slowest how far apart they are."""
+    costs = {scope.key: scope.limit.cost(operation) for scope in paid}
+    tightest = max(reversed(grants), key=lambda key: grants[key].not_before)
+    return Leave(
+        calls=min(round(given.units / costs[key]) for key, given in grants.items()),
+        not_before=grants[tightest].not_before,
+        interval=max(given.interval * costs[key] for key, given in grants.items()),
+        grants=grants,
+        tightest=tightest,
+    )
+
+
+def _next(before: Quota, after: Quota) -> Quota:
+    return after.model_copy(update={"version": before.version + 1})
+
+
+def _if_still(known: _Known) -> Any:
+    if known.state is None:
+        return {"ConditionExpression": "attribute_not_exists(provider)"}
+    return {
+        "ConditionExpression": "version = :version",
+        "ExpressionAttributeValues": {":version": {"N": str(known.quota.version)}},
+    }
+
+
+def _attempt(write: Callable[[], Mapping[str, Any]]) -> tuple[bool, Mapping[str, Any] | None]:
+    """Do a write; whether its condition held, and the item as it was before or is instead."""
     try:
         with transient_failures():
-            dynamodb().put_item(**puts[0])
+            return True, write().get("Attributes")
     except ClientError as error:
         if error_code(error) != "ConditionalCheckFailedException":
             raise
-        response: dict[str, Any] = dict(error.response)
-        return [_quota(response.get("Item"))]
-    return None
+        reply: Any = error.response
+        return False, reply.get("Item")
 
 
-def _quota(item: Mapping[str, Any] | None) -> Quota | None:
-    """The state in an item; None of a lease, and where there is none."""
-    if item is None or "state" not in item:
-        return None
-    return Quota(**json.loads(item["state"]["S"]))
+def _quota(item: Mapping[str, Any]) -> Quota:
+    counted = {name: float(item[name]["N"]) for name in ("tat", "granted")}
+    version = int(item["version"]["N"])
+    return Quota.model_validate(json.loads(item["state"]["S"]) | counted | {"version": version})
 
 
-def _key(provider: str, scope: str) -> dict[str, Any]:
-    return {"provider": {"S": provider}, "scope": {"S": scope}}
+def _pause(attempt: int) -> None:
+    time.sleep(random.uniform(0, min(0.004 * 2**attempt, _LONGEST_PAUSE)))  # noqa: S311
+
+
+def _contended() -> TransientError:
+    return TransientError("QuotaContended", "others keep changing the same quota")
+
+
+def _number(value: float) -> Attributes:
+    return {"N": f"{value:.6f}"}

@@ -66,6 +66,9 @@ ADVICE_MATTERS = 0.05
 SHORT_ADVICE = 5.0
 """Seconds: what may be used until a reset that is so near says nothing of the rate after it."""
 
+SAME_TIME = 1e-5
+"""Seconds: times are stored with microseconds."""
+
 type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -103,6 +106,8 @@ class Limit(_Value):
 
 class Quota(_Value):
     """What is known of a scope; `version` counts the changes to what is stored."""
+
+    model_config = ConfigDict(extra="ignore")  # A newer version of this code may have stored it.
 
     tat: float
     """Up to when units are booked: the theoretical arrival time of the next one."""
@@ -179,6 +184,13 @@ def grant(
     return _booked(quota, base + units / quota.rate, not_before, units)
 
 
+def only_books(quota: Quota, now: float) -> bool:
+    """Whether a grant changes nothing but `tat` and `granted`, by sums that need not know them."""
+    if quota.scout_due or now - quota.window_began >= WINDOW:
+        return False
+    return quota.tat >= max(now, quota.cooldown_until)
+
+
 def _booked(
     quota: Quota, tat: float, not_before: float, units: float, **changes: bool
 ) -> tuple[Quota, Grant]:
@@ -210,7 +222,7 @@ def given_back(quota: Quota, given: Grant, units: float) -> Quota:
     again would be to book more than the rate on top of what others were granted.
     """
     tat = quota.tat
-    if given.cuts == quota.cuts and abs(tat - given.booked_until) < 1e-6:
+    if given.cuts == quota.cuts and abs(tat - given.booked_until) < SAME_TIME:
         tat -= units * given.interval
     return quota.model_copy(update={"tat": tat, "granted": quota.granted - units})
 
