@@ -7,7 +7,8 @@ a client knows nothing of quotas. What a request can come to:
 - `Throttled`: the provider wants fewer requests. It costs no attempt; the step tells the governor;
 - `TransientError` (shared): another try may succeed;
 - `StorageRefused` (shared): no other try can; the message says what a person should do;
-- `AmbiguousError` (shared): the reply was lost, and it may have been done. `find` tells.
+- `AmbiguousError` (shared): the reply was lost, and it may have been done. Doing it again finds
+  out, and does no harm.
 """
 
 from collections.abc import Iterator, Mapping
@@ -90,7 +91,9 @@ class Storage(Protocol):
         Asks nobody."""
 
     def create_folder(self, path: str) -> bool:
-        """Make one folder whose parent is there; False where there is one already."""
+        """Make one folder; False where there is one already, if the provider tells.
+
+        A TransientError where its parent is gone: then all begins again with the parents."""
 
     def find(self, folder: str) -> Mapping[str, Found]:
         """The files that lie right in a folder, by their names; none if there is no folder."""
@@ -101,8 +104,12 @@ class Storage(Protocol):
         """Put a document where none is, and make sure that it arrived whole.
 
         `there` is what `find` has seen at the path. Nothing is ever replaced but the beginning of
-        the document itself, which an upload that broke off may have left. A long upload notes in
-        `progress`, as JSON, what it needs to go on after a Pause or in another process.
+        the document itself, which an upload that broke off may have left. A lost reply is looked
+        into at once: an AmbiguousError says that this was not possible either.
+
+        A long upload notes in `progress`, as JSON, what it needs to go on after a Pause or in
+        another process. It is empty when the upload has ended, and to be kept whatever is raised;
+        if it is lost, the upload may begin again from the first byte.
         """
 
     def same(self, path: str, found: Found, document: Document) -> bool:
