@@ -240,7 +240,9 @@ class WebDav:
         with self._server.open("verify", "GET", self._url(path), (200, 404)) as reply:
             if reply.status_code == 404:
                 return None, None
-            sha256, _ = uploading.sha256_and_size(reply.iter_content(PIECE_BYTES))
+            # As it lies there: servers call a packed file a packed reply.
+            pieces = reply.raw.stream(PIECE_BYTES, decode_content=False)
+            sha256, _ = uploading.sha256_and_size(pieces)
             return sha256, reply.headers.get("ETag")
 
     # --- asking
