@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import tracemalloc
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +18,11 @@ from cheroot.wsgi import Server as CherootServer
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from replication.storage import webdav
-from replication.storage.interface import Pause, Throttled
 from replication.storage.webdav import WebDav
 from replication.storage.webdav_requests import connect
-from shared.errors import AmbiguousError, StorageRefused, TransientError
+from shared.errors import StorageRefused, TransientError
 from tests.providers.simulators import ACCOUNT, simulator, wait_for
-from tests.storages import BytesDocument, LongDocument, Purse
+from tests.storages import BytesDocument, Purse
 
 USER, PASSWORD = "ann", "a sécret"
 CONTENT = b"what the customer is to get\n" * 1000
