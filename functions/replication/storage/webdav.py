@@ -17,7 +17,7 @@ from replication.storage import uploading
 from replication.storage.interface import Document, Found, Meter, Upload
 from replication.storage.multistatus import PROPERTIES, Entry, ReplyNotUnderstood, read_multistatus
 from replication.storage.webdav_requests import Body, Server
-from shared.errors import StorageRefused, TransientError
+from shared.errors import AmbiguousError, StorageRefused, TransientError
 
 PIECE_BYTES = 1024 * 1024
 CHUNK_BYTES = 10 * 1024 * 1024
@@ -27,8 +27,17 @@ MOST_CHUNKS = 10_000
 LARGEST_BYTES = 5 * 1024**3
 """What is sent in one request must have arrived within a step's time."""
 
+TRIED_BYTES = 1024 * 1024
+"""A longer document is not sent twice to find out what a server heeds."""
+
 LONGEST_NAME_BYTES = 255
 _MADE = (200, 201, 204)
+
+
+heeds_conditions: dict[str, bool] = {}
+"""By host: whether a file is put only where the request's condition holds. Some servers, such as
+those of rclone, put it whatever the condition says; there we look before.
+"""
 
 
 class WebDav:
@@ -39,6 +48,7 @@ class WebDav:
         self._server = Server(session, meter)
         parts = urlsplit(self._root)
         self._is_nextcloud = "/remote.php/" in f"{parts.path}/"
+        self._host = parts.netloc
         files = re.match(r"(.*/remote\.php/dav)/files/([^/]+)", parts.path)
         self._chunks_url = (
             f"{parts.scheme}://{parts.netloc}{files[1]}/uploads/{files[2]}" if files else None
@@ -96,11 +106,18 @@ class WebDav:
     def put(
         self, path: str, document: Document, replaced: Found | None, progress: dict[str, Any]
     ) -> Upload | None:
-        """Send a document unless that is done, and verify it; `progress` has the ETag it got."""
+        """Send a document unless that is done, and verify it; `progress` has the ETag it got.
+
+        A server that nobody knows yet gets its first document a second time: if it heeds the
+        condition, it refuses; if it does not, its own document is all that it replaces.
+        """
         if progress.get("sha256") != document.sha256:
             self.give_up(path, progress)
             progress.clear()
         if "etag" not in progress:
+            known = self._is_nextcloud or heeds_conditions.get(self._host)
+            if replaced is None and not known and self.look(path) is not None:
+                return None
             headers = self._sent(path, document, replaced, progress)
             if headers is None:
                 return None
@@ -110,6 +127,8 @@ class WebDav:
             if told and told.lower() == document.sha256:
                 progress.clear()
                 return "uploaded"
+            if known is None and document.size <= TRIED_BYTES:
+                progress["etag"] = self._etag_after_trying(path, document, progress["etag"])
         return self._verified(path, document, progress)
 
     def give_up(self, path: str, progress: dict[str, Any]) -> None:
@@ -142,6 +161,22 @@ class WebDav:
             body=Body(document, 0, document.size),
         )
         return None if status == 412 else headers
+
+    def _etag_after_trying(self, path: str, document: Document, etag: str | None) -> str | None:
+        """Find out whether the server heeds conditions; the ETag that the document then has."""
+        try:
+            status, headers = self._server.ask(
+                "upload",
+                "PUT",
+                self._url(path),
+                (*_MADE, 412),
+                headers={"If-None-Match": "*"},
+                body=Body(document, 0, document.size),
+            )
+        except AmbiguousError:
+            return None
+        heeds_conditions[self._host] = status == 412
+        return etag if status == 412 else headers.get("ETag")
 
     def _sent_in_chunks(
         self, path: str, document: Document, replaced: Found | None, progress: dict[str, Any]

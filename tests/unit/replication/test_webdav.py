@@ -32,7 +32,15 @@ def purse():
 
 @pytest.fixture
 def stub(monkeypatch):
+    monkeypatch.setattr(webdav, "heeds_conditions", {"dav.example": True})
     return http_stub.install(monkeypatch)
+
+
+@pytest.fixture
+def unknown(monkeypatch, stub, storage):
+    """A server of which nobody knows whether it heeds conditions."""
+    monkeypatch.setattr(webdav, "heeds_conditions", {})
+    return storage
 
 
 @pytest.fixture
@@ -158,6 +166,77 @@ def test_a_put_has_a_length_and_a_condition(storage, stub):
     assert sent.headers["If-None-Match"] == "*"
     assert "If-Match" not in sent.headers
     assert "Transfer-Encoding" not in sent.headers
+
+
+def asked(stub) -> list[str]:
+    return [str(request.method) for request in stub.requests]
+
+
+def test_a_server_that_heeds_conditions_is_tried_once(unknown, stub):
+    answers(stub, answer(404), answer(201), answer(412), answer(200, CONTENT))
+    assert put(unknown) == "uploaded"
+    assert asked(stub) == ["PROPFIND", "PUT", "PUT", "GET"]
+    assert [request.body for request in stub.requests[1:3]] == [CONTENT, CONTENT]
+    stub.requests.clear()
+
+    answers(stub, answer(201), answer(200, CONTENT))
+    assert put(unknown) == "uploaded"
+
+    assert asked(stub) == ["PUT", "GET"]
+
+
+def test_a_server_that_heeds_no_conditions_is_looked_at_before(unknown, stub):
+    answers(stub, answer(404), answer(201), answer(204), answer(200, CONTENT))
+    assert put(unknown) == "uploaded"
+    stub.requests.clear()
+
+    seen = [listed(entry("/documents/2026-11/a%20b.pdf", 99)) for _ in range(2)]
+    answers(stub, answer(404), answer(201), answer(200, CONTENT), *seen)
+    assert put(unknown) == "uploaded"
+    assert put(unknown) == "conflict"
+
+    assert asked(stub) == ["PROPFIND", "PUT", "GET", "PROPFIND", "PROPFIND"]
+
+
+def test_nothing_is_put_where_something_is_before_the_server_is_known(unknown, stub):
+    seen = [listed(entry("/documents/2026-11/a%20b.pdf", 99)) for _ in range(2)]
+    answers(stub, *seen)
+
+    assert put(unknown) == "conflict"
+
+    assert asked(stub) == ["PROPFIND", "PROPFIND"]
+
+
+def test_a_server_stays_unknown_if_its_reply_is_lost(unknown, stub):
+    answers(stub, answer(404), answer(201), requests.ReadTimeout(), answer(200, CONTENT))
+
+    assert put(unknown) == "uploaded"
+
+    assert webdav.heeds_conditions == {}
+
+
+def test_a_long_document_is_not_sent_twice(unknown, stub, monkeypatch):
+    monkeypatch.setattr(webdav, "TRIED_BYTES", 5)
+    answers(stub, answer(404), answer(201), answer(200, CONTENT))
+
+    assert put(unknown) == "uploaded"
+
+
+def test_what_the_trial_has_replaced_is_removed_if_it_is_broken(unknown, stub):
+    first, second = {"ETag": '"first"'}, {"ETag": '"second"'}
+    answers(
+        stub,
+        answer(404),
+        answer(201, b"", first),
+        answer(204, b"", second),
+        answer(200, b"broken", second),
+        answer(204),
+    )
+
+    with pytest.raises(TransientError, match=r"^ChecksumMismatch: "):
+        put(unknown)
+
+    assert stub.requests[-1].headers["If-Match"] == '"second"'
 
 
 def test_a_beginning_is_replaced_only_while_it_is_the_same(storage, stub):
