@@ -34,6 +34,10 @@ _AT_ONCE = 25
 _MOST_WRITES = 8
 """How often what DynamoDB has not taken of a request is offered again."""
 
+_BATCHES = "batch#"
+_A_PAGE = 200
+"""Batches that a route reads at once."""
+
 _STILL_OPEN = " AND attribute_exists(#open)"
 
 type Attributes = dict[str, Any]
@@ -96,9 +100,17 @@ def change_state(
     return reply is not None
 
 
-def note_planned(replication_id: str, without_storage: int) -> None:
+def note_planned(replication_id: str, **values: int) -> None:
     """Its batches are written; a pause or a cancellation that came meanwhile holds."""
-    change_state(replication_id, ["PLANNING"], "RUNNING", without_storage=without_storage)
+    given = {"planned": True, **values}
+    with transient_failures():
+        dynamodb().update_item(
+            TableName=REPLICATIONS_TABLE_NAME,
+            Key=_key(replication_id, "replication"),
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in given),
+            ExpressionAttributeValues=to_attributes({f":{n}": v for n, v in given.items()}),
+        )
+    change_state(replication_id, ["PLANNING"], "RUNNING")
 
 
 def page_of_replications(
@@ -205,8 +217,29 @@ def open_batches(replication_id: str, provider: str) -> list[Batch]:
 
 def batches_of(replication_id: str, provider: str | None = None) -> Iterator[Batch]:
     """All batches of a replication, or of one provider, in the order of their numbers."""
-    prefix = "batch#" if provider is None else f"batch#{provider}#"
+    prefix = _BATCHES if provider is None else f"{_BATCHES}{provider}#"
     return (_batch(item) for item in _items(replication_id, prefix))
+
+
+def page_of_batches(replication_id: str, first: str) -> tuple[list[tuple[str, Batch]], str | None]:
+    """Some batches from an item on, each with its item, and the item where the next page begins."""
+    with transient_failures():
+        reply = dynamodb().query(
+            TableName=REPLICATIONS_TABLE_NAME,
+            KeyConditionExpression="replication_id = :id AND #item BETWEEN :first AND :last",
+            ExpressionAttributeNames={"#item": "item"},
+            ExpressionAttributeValues={
+                ":id": {"S": replication_id},
+                ":first": {"S": first or _BATCHES},
+                ":last": {"S": f"{_BATCHES}~"},
+            },
+            Limit=_A_PAGE + 1,
+        )
+    found = [(item["item"]["S"], _batch(to_values(item))) for item in reply["Items"]]
+    if len(found) > _A_PAGE:
+        return found[:_A_PAGE], found[_A_PAGE][0]
+    last = reply.get("LastEvaluatedKey")  # A page is 1 MB at most.
+    return found, last["item"]["S"] if last and found else None
 
 
 def start_batch(batch: Batch, at: str) -> Batch | None:
@@ -281,17 +314,18 @@ def close_batch(batch: Batch, outcomes: dict[str, Outcome], at: str, counts: Cou
     return stored_batch.open is None and stored_batch.attempt == batch.attempt
 
 
-def take_up_again(batch: Batch, positions: Sequence[int]) -> None:
-    """Note of failed entities that another batch has them; to note it again changes nothing."""
-    for position in positions:
-        with transient_failures():
-            dynamodb().update_item(
-                TableName=REPLICATIONS_TABLE_NAME,
-                Key=_key(batch.replication_id, _batch_item(batch.provider, batch.batch)),
-                UpdateExpression="SET outcomes.#position.#state = :retried",
-                ExpressionAttributeNames={"#position": str(position), "#state": "state"},
-                ExpressionAttributeValues={":retried": {"S": "RETRIED"}},
-            )
+def take_up_again(batch: Batch, positions: Sequence[int], plan: int) -> None:
+    """Note of failed entities that a plan has them; to note it again changes nothing."""
+    sets = [f"outcomes.#p{n}.#state = :retried, outcomes.#p{n}.#plan = :plan" for n in positions]
+    with transient_failures():
+        dynamodb().update_item(
+            TableName=REPLICATIONS_TABLE_NAME,
+            Key=_key(batch.replication_id, _batch_item(batch.provider, batch.batch)),
+            UpdateExpression="SET " + ", ".join(sets),
+            ExpressionAttributeNames={"#state": "state", "#plan": "plan"}
+            | {f"#p{n}": str(n) for n in positions},
+            ExpressionAttributeValues=to_attributes({":retried": "RETRIED", ":plan": plan}),
+        )
 
 
 def _update_batch(

@@ -7,7 +7,7 @@ step broke off in between, is found missing by a later beat.
 
 import json
 from os import environ
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -63,7 +63,7 @@ def start_worker(batch: Batch) -> None:
     taken = start_batch(batch, format_time(now()))
     if taken is None:
         return
-    given = {
+    given: dict[str, Any] = {
         "replication_id": taken.replication_id,
         "provider": taken.provider,
         "batch": taken.batch,

@@ -70,6 +70,18 @@ class RedriveRequested(BaseModel):
     run_id: str
 
 
+class ReplicationFinished(BaseModel):
+    """Every entity of a replication has ended, well or not; the replications table has more."""
+
+    replication_id: str
+    period: str
+    dry_run: bool
+    entities: int
+    failed: int
+    conflicts: int
+    without_storage: int
+
+
 def publish(bus_name: str, domain: str, detail: Detail[Any]) -> None:
     """Put one event on the bus; its type is the class name of its data."""
     with transient_failures():

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import wraps
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 for noisy in ("aws_xray_sdk", "botocore"):
@@ -86,4 +86,14 @@ def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> N
     metrics.add_metric(name=name, unit=unit, value=value)
 
 
-__all__ = ["batch_item", "business_ids", "count", "logger", "step"]
+def measure(dimensions: dict[str, str], **values: float) -> None:
+    """Publish figures of the moment, such as of one provider: a set of metrics of their own."""
+    ephemeral = EphemeralMetrics()
+    for dimension, which in dimensions.items():
+        ephemeral.add_dimension(name=dimension, value=which)
+    for name, value in values.items():
+        ephemeral.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    ephemeral.flush_metrics()
+
+
+__all__ = ["batch_item", "business_ids", "count", "logger", "measure", "step"]

@@ -40,6 +40,11 @@ PARAMETERS = {
     "MostRedriveBatches": "4",
     "RedrivePulseSeconds": "1",
     "RedrivePatienceSeconds": "120",
+    # Each worker has one function run at a time.
+    "ReplicationWorkers": "4",
+    "PulseSeconds": "2",
+    "WorkerPatienceSeconds": "15",
+    "ReplicationSchedule": "off",
 }
 """What the laptop wants otherwise than production; the template stays the same."""
 

@@ -27,6 +27,7 @@ _ACTIONS = {
         "s3:PutObjectTagging",
     },
     ("s3", "head_object"): {"s3:GetObject"},
+    ("s3", "list_objects_v2"): {"s3:ListBucket"},
     ("s3_links", "generate_presigned_url"): {"s3:GetObject"},
 }
 TRANSACTED = ("ConditionCheck", "Delete", "Put", "Update")

@@ -11,6 +11,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+type Status = Literal["done", "more", "wait", "over", "stopped"]
+"""What a step of an entity says: whether it is to run again, at once or later; `over` asks for
+another execution, because the history of this one is filling; `stopped` is a pause or the like.
+"""
+
 type State = Literal["PLANNING", "RUNNING", "PAUSED", "CANCELLED", "FINISHED", "FAILED"]
 
 GOES_ON: frozenset[State] = frozenset({"PLANNING", "RUNNING"})
@@ -44,11 +49,15 @@ class Replication(_Record):
     state: State
     plan: int = 1
     """How often it was planned: once, and once more for each retry."""
+    planned: bool = False
+    """Whether batches of all its entities are written. What is planned after that is a retry."""
     requested_by: str
     requested_at: str
     finished_at: str | None = None
     without_storage: int = 0
     """Entities whose customers have no storage account: nothing is done for them."""
+    unknown: int = 0
+    """Entities that were named and that nobody has."""
     error: str | None = None
     cause: str | None = None
 
@@ -63,8 +72,10 @@ class Service(_Record):
     state: Literal["RUNNING", "STOPPED", "FINISHED"]
     batches: int
     started: int = 0
+    """How many batches have a worker, or had one: the first so many."""
     entities: int = 0
-    customers: int = 0
+    scopes: dict[str, int] = {}
+    """How many quotas there are on each level, such as {"server": 2}."""
     calls_planned: int = 0
     done: int = 0
     failed: int = 0
@@ -75,6 +86,8 @@ class Service(_Record):
     """Sums of COUNTS over the batches that have ended."""
     began_at: str
     beat_at: str
+    restarts: int = 0
+    """How often in a row the schedule had to start a run, because the one before broke off."""
     finished_at: str | None = None
     beat: dict[str, int | str] = {}
     """What the last beat has seen: see `rules/pulse.py`."""
@@ -96,6 +109,8 @@ class Outcome(_Record):
     error: str | None = None
     cause: str | None = None
     counts: Counts = {}
+    plan: int | None = None
+    """Which plan has taken it up again."""
 
 
 class Current(_Record):
@@ -135,6 +150,16 @@ class Batch(_Record):
         """The first entity that has not ended."""
         left = (n for n in range(len(self.entities)) if str(n) not in self.outcomes)
         return next(left, None)
+
+    def failed(self, service: Service) -> list[int]:
+        """Entities that failed and that nothing has taken up again: a retry whose plan broke off
+        has not.
+        """
+        return [
+            int(position)
+            for position, outcome in self.outcomes.items()
+            if outcome.state == "FAILED" or (outcome.plan or 0) > service.plan
+        ]
 
 
 def summed(counts: Iterable[Counts]) -> Counts:

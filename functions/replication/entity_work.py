@@ -1,0 +1,245 @@
+"""What the steps of an entity have in common: where they begin, how long they work, what they say.
+
+A step works until its time is up, until the quota lets it wait for long, or until it is done; the
+cursor says where the next one goes on. Before it works it looks whether it still should: the
+replication may be paused, or another worker may have the batch. An error that passes ends a step
+that has come further since it began like one whose time is up; without progress it is raised, and
+the machine tries again after a while.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Literal, NotRequired, TypedDict
+
+from replication.problems import Kind, note_problems
+from replication.replications_table import get_batch, known_replication
+from replication.rules.due_dates import BusinessCalendar
+from replication.rules.paths import document_path, folders_of
+from replication.rules.periods import Period
+from replication.rules.replication import GOES_ON, Status, summed
+from replication.rules.templates import Template, known
+from replication.storage.interface import Pause, Throttled
+from shared.customers import Customer, Entity, get_customer, get_entity
+from shared.errors import AmbiguousError, StorageRefused, TransientError
+from shared.observability import logger
+from shared.times import format_time
+
+CUSTOMERS_TABLE_NAME = os.environ["CUSTOMERS_TABLE_NAME"]
+STEP_SECONDS = 240.0
+"""For how long a step works; what it has begun by then it may finish."""
+
+MOST_STEPS = 300
+"""Of one execution, whose history would be full after some two thousand."""
+
+type Stage = Literal["create_folders", "apply_templates", "upload_folders"]
+_STAGES: tuple[Stage, ...] = ("create_folders", "apply_templates", "upload_folders")
+
+
+class Input(TypedDict):
+    replication_id: str
+    provider: str
+    batch: int
+    attempt: int
+    position: int
+    """Of the entity in its batch."""
+    customer_id: str
+    entity_id: str
+    period: str
+    dry_run: bool
+    cursor: dict[str, Any] | None
+    """Where the step before left off; see `Work.cursor`."""
+
+
+class Output(TypedDict):
+    status: Status
+    cursor: dict[str, Any]
+    not_before: NotRequired[str]
+
+
+@dataclass
+class Work:
+    """An entity in the hands of a step. `cursor` is JSON and goes from step to step:
+
+    - `stage`, and `position` in it, as the stage's own step understands it;
+    - `steps` of this execution, `began` (seconds since 1970), `tally` (COUNTS of the entity);
+    - `grants`: requests that are granted and not made, of `StorageWork`.
+    """
+
+    event: Input
+    folder: str
+    customer: Customer
+    entity: Entity
+    cursor: dict[str, Any]
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[tuple[Kind, str]] = field(default_factory=list)
+    deadline: float = field(default_factory=lambda: time.time() + STEP_SECONDS)
+
+    @property
+    def dry_run(self) -> bool:
+        return self.event["dry_run"]
+
+    @cached_property
+    def period(self) -> Period:
+        return Period.parse(self.event["period"])
+
+    @cached_property
+    def calendar(self) -> BusinessCalendar:
+        return BusinessCalendar(
+            weekend=self.entity.weekend,
+            holidays=self.entity.holidays,
+            closed_on=self.entity.closed_on,
+        )
+
+    @cached_property
+    def templates(self) -> Sequence[Template]:
+        return [known(name) for name in self.entity.templates]
+
+    @cached_property
+    def folders(self) -> list[str]:
+        """Every folder of the period, with the folders above it first."""
+        of_templates = [template.folder for template in self.templates]
+        return folders_of(self.folder, self.period, self.entity.folders, of_templates)
+
+    def path_of(self, document: str) -> str:
+        """Where a document goes, whose path is below the period's folder."""
+        return document_path(self.folder, self.period, document)
+
+    @property
+    def rendered_prefix(self) -> str:
+        """Where in our bucket the documents lie that are made of templates."""
+        event = self.event
+        return f"periods/{event['replication_id']}/{event['customer_id']}/{event['entity_id']}/"
+
+    @property
+    def documents_prefix(self) -> str:
+        """Where in our bucket the documents lie that each period of the entity begins with."""
+        return f"documents/{self.event['customer_id']}/{self.event['entity_id']}/"
+
+    def held_up(self, refusal: Throttled) -> None:
+        """A provider has refused a request; only a step that asks providers meets that."""
+        raise refusal
+
+    def end(self, *, for_good: bool) -> None:
+        """The step ends, or the whole entity does."""
+
+    def look_at_time(self) -> None:
+        """Raises Pause when the step's time is up."""
+        if time.time() >= self.deadline:
+            raise Pause
+
+
+def work_on[Kind: Work](
+    kind: type[Kind], event: Input, stage: Stage, action: Callable[[Kind], None]
+) -> Output:
+    """Do a stage of an entity, or as much of it as the time and the quota allow."""
+    cursor = dict(event["cursor"] or {})
+    if is_over(cursor, stage):
+        return {"status": "done", "cursor": cursor}
+    batch = get_batch(event["replication_id"], event["provider"], event["batch"])
+    goes_on = known_replication(event["replication_id"]).state in GOES_ON
+    if not goes_on or batch.attempt != event["attempt"] or batch.open is None:
+        return {"status": "stopped", "cursor": cursor | {"stopped_at": time.time()}}
+    if cursor.get("steps", 0) >= MOST_STEPS:
+        return {"status": "over", "cursor": cursor | {"steps": 0}}
+    work = kind(
+        event,
+        batch.entities[event["position"]].folder,
+        *customer_and_entity(event["customer_id"], event["entity_id"]),
+        begun(cursor, stage),
+    )
+    status, not_before = done_or_paused(work, action)
+    return told(work, status, not_before)
+
+
+def is_over(cursor: dict[str, Any], stage: Stage) -> bool:
+    """Whether the entity is beyond this stage: another execution goes through all of them again."""
+    reached = cursor.get("stage", _STAGES[0])
+    return _STAGES.index(reached) > _STAGES.index(stage)
+
+
+def begun(cursor: dict[str, Any], stage: Stage) -> dict[str, Any]:
+    """The cursor of a step that begins to work."""
+    now = time.time()
+    if cursor.get("stage", stage) != stage or "stage" not in cursor:
+        cursor = cursor | {"stage": stage, "position": None}
+    if stopped_at := cursor.pop("stopped_at", None):
+        tally = Counter(cursor.get("tally", {}))
+        tally["waited_ms"] += round((now - stopped_at) * 1000)
+        cursor["tally"] = dict(tally)
+    return {"began": now, "tally": {}} | cursor | {"steps": cursor.get("steps", 0) + 1}
+
+
+def customer_and_entity(customer_id: str, entity_id: str) -> tuple[Customer, Entity]:
+    """Both as they are now; StorageRefused where one was removed since it was planned."""
+    customer = get_customer(CUSTOMERS_TABLE_NAME, customer_id)
+    entity = get_entity(CUSTOMERS_TABLE_NAME, customer_id, entity_id)
+    if customer is None or entity is None:
+        raise StorageRefused("EntityRemoved", "the entity was removed since this was planned")
+    return customer, entity
+
+
+def done_or_paused[Kind: Work](
+    work: Kind, action: Callable[[Kind], None]
+) -> tuple[Status, float | None]:
+    """Do it, and go on after refusals for which there is only a moment to wait."""
+    before = deepcopy(work.cursor["position"])
+    try:
+        while True:
+            try:
+                action(work)
+            except Throttled as refusal:
+                work.held_up(refusal)
+            else:
+                return "done", None
+    except Pause as pause:
+        waits = pause.not_before is not None and pause.not_before > time.time()
+        return ("wait", pause.not_before) if waits else ("more", None)
+    except (AmbiguousError, TransientError) as error:
+        code = getattr(error, "code", "Ambiguous")
+        if work.cursor["position"] == before:
+            raise TransientError(code, str(error)) from error
+        logger.warning("step ends early", error=code)
+        # What was made may be there although nobody has heard of it: from now on we look.
+        work.cursor["fresh"] = False
+        return "more", None
+
+
+def told(work: Work, status: Status, not_before: float | None) -> Output:
+    """What the step says, with all that it has counted in the cursor."""
+    event, cursor = work.event, work.cursor
+    work.end(for_good=status == "done" and cursor["stage"] == _STAGES[-1])
+    if work.problems:
+        note_problems(
+            event["replication_id"], event["customer_id"], event["entity_id"], work.problems
+        )
+    cursor["tally"] = summed([cursor["tally"], dict(work.counts)])
+    if status == "done":
+        finish_stage(work)
+    if not_before is None:
+        return {"status": status, "cursor": cursor}
+    at = format_time(datetime.fromtimestamp(not_before, UTC))
+    return {"status": status, "cursor": cursor, "not_before": at}
+
+
+def finish_stage(work: Work) -> None:
+    """Go on to the next stage; the last one reckons up how long the entity has taken."""
+    cursor = work.cursor
+    number = _STAGES.index(cursor["stage"])
+    if number + 1 < len(_STAGES):
+        cursor |= {"stage": _STAGES[number + 1], "position": None}
+        return
+    elapsed = round((time.time() - cursor["began"]) * 1000)
+    cursor["tally"]["busy_ms"] = max(elapsed - cursor["tally"].get("waited_ms", 0), 1)
+    illegal = cursor["tally"].get("illegal", 0)
+    if illegal and not work.dry_run:
+        raise StorageRefused(
+            "NameIllegal",
+            f"{illegal} names are none that the provider takes; all others have arrived."
+            " The entity's problems say which: rename them and retry",
+        )
