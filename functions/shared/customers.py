@@ -5,19 +5,33 @@ Both lie in the customers table, keyed by `customer_id` and `item`: the customer
 """
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from shared.addresses import EMail, Phone
 from shared.clients import dynamodb, transient_failures
 from shared.endpoints import trusted_endpoint
 from shared.items import to_values
+from shared.observability import logger
+from shared.public_holidays import WEEKDAYS, RegionName, Weekday
 from shared.time_zones import TimeZone
 
 CUSTOMER_ITEM = "customer"
 ENTITY_PREFIX = "entity#"
+_BEHIND_ALL_ITEMS = "~"
+"""Sorts behind every item that a customer can have."""
+
+PAGE_ITEMS = 1000
 
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -93,7 +107,11 @@ class Customer(BaseModel):
 
 
 class Entity(BaseModel):
-    """One set of books, site or company of a customer: the folders and templates of its periods."""
+    """One set of books, site or company of a customer: the folders and templates of its periods.
+
+    `holidays` is the region whose public holidays it has (see `shared.public_holidays`). They, the
+    `weekend` and the further days `closed_on` are no business days.
+    """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -102,6 +120,16 @@ class Entity(BaseModel):
     name: str = Field(min_length=1, max_length=200)
     folders: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
+    holidays: RegionName | None = None
+    weekend: tuple[Weekday, ...] = ("saturday", "sunday")
+    closed_on: tuple[date, ...] = ()
+
+    @field_validator("weekend")
+    @classmethod
+    def _somebody_works_some_day(cls, weekend: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
+        if len(set(weekend)) == len(WEEKDAYS):
+            raise ValueError("a weekend of all seven days leaves no business day")
+        return weekend
 
 
 def get_customer(table_name: str, customer_id: str) -> Customer | None:
@@ -147,3 +175,71 @@ def entities_of(table_name: str, customer_id: str) -> Iterator[Entity]:
         for page in pages:
             for item in page["Items"]:
                 yield Entity.model_validate(to_values(item))
+
+
+def whole_customers(
+    table_name: str, start: Mapping[str, str] | None, most_items: int = PAGE_ITEMS
+) -> tuple[list[tuple[Customer, list[Entity]]], dict[str, str] | None]:
+    """Read some of all customers, each with all its entities, and say where the next ones begin.
+
+    `start` is None for the first page, then what the page before said; after the last one that is
+    None. It is JSON, so another step can go on. A page has about `most_items` customers and
+    entities together: the last customer is always read to its end. Within the table's order, which
+    nobody chooses, nobody is left out or comes twice, except who is written or removed meanwhile.
+    Entities whose customer is gone are left out, and a warning says how many.
+    """
+    begin: Any = {"ExclusiveStartKey": _behind(start["customer_id"])} if start else {}
+    with transient_failures():
+        page = dynamodb().scan(TableName=table_name, Limit=most_items, ConsistentRead=True, **begin)
+        items = [to_values(item) for item in page["Items"]]
+        reached = page.get("LastEvaluatedKey")
+        if reached is None:
+            return _customers_in(items), None
+        items += _rest_of_customer(table_name, reached)
+    return _customers_in(items), {"customer_id": reached["customer_id"]["S"]}
+
+
+def _behind(customer_id: str) -> dict[str, Any]:
+    """A key between a customer's last item and the next customer; there need not be such an item.
+
+    So a page never begins with an entity that was added after its customer had been read.
+    """
+    return {"customer_id": {"S": customer_id}, "item": {"S": _BEHIND_ALL_ITEMS}}
+
+
+def _rest_of_customer(table_name: str, reached: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The items of a customer that come behind a key."""
+    pages = (
+        dynamodb()
+        .get_paginator("query")
+        .paginate(
+            TableName=table_name,
+            KeyConditionExpression="customer_id = :customer_id AND #item > :item",
+            ExpressionAttributeNames={"#item": "item"},
+            ExpressionAttributeValues={
+                ":customer_id": reached["customer_id"],
+                ":item": reached["item"],
+            },
+            ConsistentRead=True,
+        )
+    )
+    for page in pages:
+        for item in page["Items"]:
+            yield to_values(item)
+
+
+def _customers_in(items: list[dict[str, Any]]) -> list[tuple[Customer, list[Entity]]]:
+    """Customers with their entities; a customer's own item comes before those of the entities."""
+    found: dict[str, tuple[Customer, list[Entity]]] = {}
+    alone = 0
+    for item in items:
+        customer_id = item["customer_id"]
+        if item["item"] == CUSTOMER_ITEM:
+            found[customer_id] = (Customer.model_validate(item), [])
+        elif customer_id in found:
+            found[customer_id][1].append(Entity.model_validate(item))
+        else:
+            alone += 1
+    if alone:
+        logger.warning("entities without a customer", entities=alone)
+    return list(found.values())

@@ -1,11 +1,15 @@
 """Customers and entities as they are written."""
 
+import json
+from datetime import date
+
 import pytest
 
 from customers.table import save_customer, save_entity
 from shared.customers import Customer, Entity, StorageAccount, entities_of, get_customer
 from shared.errors import TransientError
 from tests.unit.aws_errors import fails_with
+from tests.unit.template import REPOSITORY
 
 
 @pytest.fixture
@@ -47,6 +51,9 @@ def test_writes_an_entity_beside_its_customer(cloud, table):
         name="Books",
         folders=("in", "out"),
         templates=("a.xlsx",),
+        holidays="DE-BE",
+        weekend=("friday", "saturday"),
+        closed_on=(date(2026, 12, 24),),
     )
     save_customer(cloud.dynamodb, table, any_customer())
 
@@ -55,6 +62,27 @@ def test_writes_an_entity_beside_its_customer(cloud, table):
 
     assert list(entities_of(table, "1001")) == [entity]
     assert get_customer(table, "1001") == any_customer()
+
+
+@pytest.mark.parametrize("region", ["XX", "DE-ZZ"])
+def test_refuses_an_entity_with_holidays_that_nobody_knows(cloud, table, region):
+    entity = Entity(customer_id="1001", entity_id="books", name="Books", holidays=region)
+
+    with pytest.raises(ValueError, match=rf"^the entity 1001/books has holidays of '{region}': "):
+        save_entity(cloud.dynamodb, table, entity)
+
+    assert list(entities_of(table, "1001")) == []
+
+
+def test_takes_the_customers_of_the_samples(cloud, table):
+    samples = json.loads((REPOSITORY / "samples" / "customers.json").read_text())
+
+    for customer in samples["customers"]:
+        save_customer(cloud.dynamodb, table, Customer.model_validate(customer))
+    for entity in samples["entities"]:
+        save_entity(cloud.dynamodb, table, Entity.model_validate(entity))
+
+    assert len(list(entities_of(table, "1003"))) == 2
 
 
 def test_asks_for_another_try_when_the_table_is_busy(cloud, table, intercept):

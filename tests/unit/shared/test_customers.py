@@ -1,12 +1,26 @@
 """What every domain may know of customers."""
 
+import json
+import subprocess
+import sys
+from datetime import date
+
 import pytest
 from pydantic import ValidationError
 
 from customers.table import save_customer, save_entity
-from shared.customers import Customer, Entity, StorageAccount, entities_of, get_customer
+from shared.customers import (
+    Customer,
+    Entity,
+    StorageAccount,
+    entities_of,
+    get_customer,
+    whole_customers,
+)
 from shared.errors import TransientError
+from shared.public_holidays import WEEKDAYS
 from tests.unit.aws_errors import fails_with
+from tests.unit.template import REPOSITORY
 
 
 @pytest.fixture
@@ -52,6 +66,151 @@ def test_gives_entities_of_every_page(table, cloud):
     assert len(list(entities_of(table, "1001"))) == 9
 
 
+# --- all customers, page by page
+
+EVERYBODY = {"1001": [], "1002": ["a"], "1003": ["a", "b", "c", "d", "e"], "1004": [], "1005": "x"}
+
+
+def save_everybody(table, cloud) -> None:
+    for customer_id, entity_ids in EVERYBODY.items():
+        save_customer(cloud.dynamodb, table, any_customer(customer_id=customer_id))
+        for entity_id in entity_ids:
+            save_entity(cloud.dynamodb, table, any_entity(entity_id, customer_id=customer_id))
+
+
+def pages_of(table, most_items: int) -> list[dict[str, list[str]]]:
+    """What pages hold, as each of a row of steps reads it: the cursor goes through JSON."""
+    pages, cursor = [], "null"
+    while not pages or cursor != "null":
+        customers, start = whole_customers(table, json.loads(cursor), most_items)
+        assert all(
+            entity.customer_id == one.customer_id for one, own in customers for entity in own
+        )
+        pages.append(
+            {one.customer_id: [entity.entity_id for entity in own] for one, own in customers}
+        )
+        cursor = json.dumps(start)
+    return pages
+
+
+@pytest.mark.parametrize("most_items", range(1, 15))
+def test_reads_each_customer_whole_and_once_however_small_the_pages_are(table, cloud, most_items):
+    save_everybody(table, cloud)
+
+    pages = pages_of(table, most_items)
+
+    found = [(name, own) for page in pages for name, own in page.items()]
+    assert sorted(found) == [(name, list(own)) for name, own in EVERYBODY.items()]
+
+
+def test_a_page_ends_with_the_customer_in_whom_it_is_full(table, cloud):
+    save_everybody(table, cloud)
+
+    assert [list(page) for page in pages_of(table, 4)][:2] == [
+        ["1001", "1002", "1003"],
+        ["1004", "1005"],
+    ]
+
+
+def test_reads_a_customer_to_the_end_over_many_pages_of_the_table(table, cloud):
+    save_customer(cloud.dynamodb, table, any_customer())
+    for number in range(9):
+        save_entity(cloud.dynamodb, table, any_entity(f"e{number}", folders=("x" * 300_000,)))
+
+    [(_, entities)], start = whole_customers(table, None, 2)
+
+    assert [entity.entity_id for entity in entities] == [f"e{number}" for number in range(9)]
+    assert pages_after(table, start) == []
+
+
+def pages_after(table, start) -> list[tuple[Customer, list[Entity]]]:
+    customers, end = whole_customers(table, start)
+    assert end is None
+    return customers
+
+
+def test_an_entity_that_is_added_behind_a_cursor_is_left_for_the_next_time(table, cloud):
+    save_everybody(table, cloud)
+    _, start = whole_customers(table, None, 4)
+    save_entity(cloud.dynamodb, table, any_entity("z", customer_id="1003"))
+    save_customer(cloud.dynamodb, table, any_customer(customer_id="1006"))
+
+    found = pages_after(table, start)
+
+    assert [customer.customer_id for customer, _ in found] == ["1004", "1005", "1006"]
+
+
+def test_nobody_is_missing_where_the_customer_of_a_cursor_is_gone(table, cloud):
+    save_everybody(table, cloud)
+    _, start = whole_customers(table, None, 1)
+    cloud.dynamodb.delete_item(
+        TableName=table, Key={"customer_id": {"S": "1001"}, "item": {"S": "customer"}}
+    )
+
+    assert [customer.customer_id for customer, _ in pages_after(table, start)] == [
+        "1002",
+        "1003",
+        "1004",
+        "1005",
+    ]
+
+
+def test_leaves_out_entities_whose_customer_is_gone_and_says_how_many(table, cloud, caplog):
+    for entity_id in ("a", "b"):
+        save_entity(cloud.dynamodb, table, any_entity(entity_id, customer_id="1000"))
+    save_everybody(table, cloud)
+
+    with caplog.at_level("WARNING"):
+        found = pages_after(table, None)
+
+    assert [customer.customer_id for customer, _ in found] == list(EVERYBODY)
+    assert [(one.getMessage(), one.entities) for one in caplog.records] == [
+        ("entities without a customer", 2)
+    ]
+
+
+def test_an_empty_table_has_one_empty_page(table):
+    assert whole_customers(table, None) == ([], None)
+
+
+# --- what cannot be
+
+LOOKS_AT_IMPORTS = (
+    "import sys; from shared.customers import Entity;"
+    " Entity(customer_id='1001', entity_id='a', name='any', holidays='DE');"
+    " sys.exit('holidays' in sys.modules)"
+)
+
+
+def test_the_library_of_holidays_is_not_imported_for_reading_an_entity():
+    subprocess.run(
+        [sys.executable, "-c", LOOKS_AT_IMPORTS], cwd=REPOSITORY / "functions", check=True
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"holidays": ""},
+        {"holidays": "de"},
+        {"holidays": "DE-"},
+        {"weekend": ["caturday"]},
+        {"weekend": WEEKDAYS},
+        {"closed_on": ["2027-02-29"]},
+    ],
+    ids=str,
+)
+def test_refuses_an_entity_that_cannot_be(wrong):
+    with pytest.raises(ValidationError):
+        any_entity("a", **wrong)
+
+
+def test_an_entity_rests_on_weekends_unless_told():
+    assert any_entity("a").weekend == ("saturday", "sunday")
+    assert any_entity("a", weekend=()).weekend == ()
+    assert any_entity("a", closed_on=["2026-12-24"]).closed_on == (date(2026, 12, 24),)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -77,6 +236,7 @@ def test_refuses_a_customer_that_cannot_be(wrong):
     [
         ("GetItem", lambda table: get_customer(table, "1001")),
         ("Query", lambda table: list(entities_of(table, "1001"))),
+        ("Scan", lambda table: whole_customers(table, None)),
     ],
 )
 def test_asks_for_another_try_when_the_table_is_busy(table, intercept, operation, read):
