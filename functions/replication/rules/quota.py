@@ -222,7 +222,7 @@ def given_back(quota: Quota, given: Grant, units: float) -> Quota:
     again would be to book more than the rate on top of what others were granted.
     """
     tat = quota.tat
-    if given.cuts == quota.cuts and abs(tat - given.booked_until) < SAME_TIME:
+    if abs(tat - given.booked_until) < SAME_TIME:
         tat -= units * given.interval
     return quota.model_copy(update={"tat": tat, "granted": quota.granted - units})
 
@@ -353,12 +353,16 @@ def _raised(quota: Quota, limit: Limit, now: float) -> Quota:
 
 
 def _with_rate(quota: Quota, limit: Limit, now: float, rate: float) -> Quota:
-    """Another rate; what is booked stays, and so do the units that may go at once.
+    """Another rate: as many units may go at once as before, or the next one when it might before.
 
-    The place on the time line is in seconds, and the burst is worth other seconds at another rate.
+    The place on the time line is in seconds, and units are worth other seconds at another rate.
     """
     rate = min(rate, limit.ceiling)
-    same_level = now + (quota.tat - now) * quota.rate / rate
-    same_next = quota.tat + limit.burst * (1 / rate - 1 / quota.rate)
-    tat = quota.tat if quota.tat <= now else max(same_level, same_next)
+    units = (quota.tat - now) * quota.rate
+    if units <= 0:
+        tat = quota.tat
+    elif units <= limit.burst:
+        tat = now + units / rate
+    else:
+        tat = quota.tat + limit.burst * (1 / rate - 1 / quota.rate)
     return quota.model_copy(update={"rate": rate, "tat": tat})
