@@ -107,6 +107,7 @@ class ReplicationView(ReplicationSummary):
     failed: int
     without_storage: int
     unknown: int = Field(description="Entities that were named and that nobody has")
+    unreadable: int = Field(description="Customers and entities whose records make no sense")
     forecast: str | None
     error: str | None
     cause: str | None
@@ -207,6 +208,7 @@ def replication_view(
         failed=sum(one.failed for one in providers),
         without_storage=replication.without_storage,
         unknown=replication.unknown,
+        unreadable=replication.unreadable,
         forecast=max(known) if known and len(known) == len(forecasts) else None,
         error=replication.error,
         cause=replication.cause,

@@ -108,7 +108,7 @@ class Work:
 
     def path_of(self, document: str) -> str:
         """Where a document goes, whose path is below the period's folder."""
-        return document_path(self.folder, self.period, document)
+        return document_path(self.folder, self.period, document, self.folders)
 
     @property
     def rendered_prefix(self) -> str:

@@ -39,7 +39,7 @@ class Output(TypedDict):
 def handler(event: Input, context: LambdaContext) -> Output:
     replication = known_replication(event["replication_id"])
     cursor = event["cursor"] or Groups(
-        start=None, done=False, parts={}, without_storage=0, unknown=0
+        start=None, done=False, parts={}, without_storage=0, unknown=0, unreadable=0
     )
     if replication.planned:
         group(cursor, event, failed_customers(replication))
@@ -48,9 +48,10 @@ def handler(event: Input, context: LambdaContext) -> Output:
         group(cursor, event, named_customers(cursor, replication.entities))
         cursor["done"] = True
     while not cursor["done"]:
-        customers, cursor["start"] = whole_customers(CUSTOMERS_TABLE_NAME, cursor["start"])
-        group(cursor, event, [one for own in customers for one in grouped(cursor, *own)])
-        cursor["done"] = cursor["start"] is None
+        page = whole_customers(CUSTOMERS_TABLE_NAME, cursor["start"])
+        group(cursor, event, [one for own in page.customers for one in grouped(cursor, *own)])
+        cursor["unreadable"] += page.unreadable
+        cursor["start"], cursor["done"] = page.next, page.next is None
         if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
             break
     logger.info("entities grouped", parts=sum(cursor["parts"].values()), done=cursor["done"])

@@ -23,6 +23,8 @@ class Groups(TypedDict):
     without_storage: int
     unknown: int
     """Entities that were named and that nobody has."""
+    unreadable: int
+    """Customers and entities whose records make no sense."""
 
 
 class GroupedEntity(TypedDict):

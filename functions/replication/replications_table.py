@@ -76,22 +76,28 @@ def create_replication(replication: Replication) -> bool:
 def change_state(
     replication_id: str, before: Iterable[State], after: State, **values: str | int
 ) -> bool:
-    """Move a replication on; False where it is in none of the states `before`."""
+    """Move a replication on; False where it is in none of the states `before`.
+
+    What it had failed with before is not so any more, unless it is told again.
+    """
     states = {f":before{number}": state for number, state in enumerate(before)}
     names = {"#state": "state", "#open": "open"} | {f"#{name}": name for name in values}
     sets = ["#state = :after", *(f"#{name} = :{name}" for name in values)]
     given: dict[str, Any] = {":after": after, **states}
     given |= {f":{name}": value for name, value in values.items()}
+    removed = [name for name in ("error", "cause", "finished_at") if name not in values]
     if after in ENDED:
-        expression = f"SET {', '.join(sets)} REMOVE #open"
+        removed.append("open")
     else:
         given[":open"] = _OPEN
-        expression = f"SET {', '.join([*sets, '#open = :open'])}"
+        sets.append("#open = :open")
+    names |= {f"#{name}": name for name in removed}
+    gone = ", ".join(f"#{name}" for name in removed)
     reply = conditionally(
         lambda: dynamodb().update_item(
             TableName=REPLICATIONS_TABLE_NAME,
             Key=_key(replication_id, "replication"),
-            UpdateExpression=expression,
+            UpdateExpression=f"SET {', '.join(sets)}" + (f" REMOVE {gone}" if gone else ""),
             ConditionExpression=f"#state IN ({', '.join(states)})",
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=to_attributes(given),
@@ -107,7 +113,8 @@ def note_planned(replication_id: str, **values: int) -> None:
         dynamodb().update_item(
             TableName=REPLICATIONS_TABLE_NAME,
             Key=_key(replication_id, "replication"),
-            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in given),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in given),
+            ExpressionAttributeNames={f"#{name}": name for name in given},
             ExpressionAttributeValues=to_attributes({f":{n}": v for n, v in given.items()}),
         )
     change_state(replication_id, ["PLANNING"], "RUNNING")

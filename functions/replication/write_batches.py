@@ -71,7 +71,11 @@ def handler(event: Input, context: LambdaContext) -> Output:
         return {"status": "more", "cursor": cursor, "services": []}
     first = event["plan"] == 1 or not replication.planned
     groups = event["groups"]
-    counts = {"without_storage": groups["without_storage"], "unknown": groups["unknown"]}
+    counts = {
+        "without_storage": groups["without_storage"],
+        "unknown": groups["unknown"],
+        "unreadable": groups["unreadable"],
+    }
     note_planned(replication.replication_id, **(counts if first else {}))
     services = [
         Started(provider=service.provider, run=service.run)

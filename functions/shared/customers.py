@@ -7,13 +7,14 @@ Both lie in the customers table, keyed by `customer_id` and `item`: the customer
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -22,7 +23,6 @@ from shared.addresses import EMail, Phone
 from shared.clients import dynamodb, transient_failures
 from shared.endpoints import trusted_endpoint
 from shared.items import to_values
-from shared.observability import logger
 from shared.public_holidays import WEEKDAYS, RegionName, Weekday
 from shared.time_zones import TimeZone
 
@@ -177,9 +177,19 @@ def entities_of(table_name: str, customer_id: str) -> Iterator[Entity]:
                 yield Entity.model_validate(to_values(item))
 
 
+class CustomersPage(NamedTuple):
+    """Some customers with all their entities. `unreadable` are items that make no sense, and `next`
+    is where the next page begins; None on the last.
+    """
+
+    customers: list[tuple[Customer, list[Entity]]]
+    unreadable: int
+    next: dict[str, str] | None
+
+
 def whole_customers(
     table_name: str, start: Mapping[str, str] | None, most_items: int = PAGE_ITEMS
-) -> tuple[list[tuple[Customer, list[Entity]]], dict[str, str] | None]:
+) -> CustomersPage:
     """Read some of all customers, each with all its entities, and say where the next ones begin.
 
     `start` is None for the first page, then what the page before said; after the last one that is
@@ -194,9 +204,9 @@ def whole_customers(
         items = [to_values(item) for item in page["Items"]]
         reached = page.get("LastEvaluatedKey")
         if reached is None:
-            return _customers_in(items), None
+            return CustomersPage(*_customers_in(items), None)
         items += _rest_of_customer(table_name, reached)
-    return _customers_in(items), {"customer_id": reached["customer_id"]["S"]}
+    return CustomersPage(*_customers_in(items), {"customer_id": reached["customer_id"]["S"]})
 
 
 def _behind(customer_id: str) -> dict[str, Any]:
@@ -228,18 +238,24 @@ def _rest_of_customer(table_name: str, reached: Mapping[str, Any]) -> Iterator[d
             yield to_values(item)
 
 
-def _customers_in(items: list[dict[str, Any]]) -> list[tuple[Customer, list[Entity]]]:
-    """Customers with their entities; a customer's own item comes before those of the entities."""
+def _customers_in(
+    items: list[dict[str, Any]],
+) -> tuple[list[tuple[Customer, list[Entity]]], int]:
+    """Customers with their entities, and how many items could not be read.
+
+    A customer's own item comes before those of the entities.
+    """
     found: dict[str, tuple[Customer, list[Entity]]] = {}
-    alone = 0
+    unreadable = 0
     for item in items:
         customer_id = item["customer_id"]
-        if item["item"] == CUSTOMER_ITEM:
-            found[customer_id] = (Customer.model_validate(item), [])
-        elif customer_id in found:
-            found[customer_id][1].append(Entity.model_validate(item))
-        else:
-            alone += 1
-    if alone:
-        logger.warning("entities without a customer", entities=alone)
-    return list(found.values())
+        try:
+            if item["item"] == CUSTOMER_ITEM:
+                found[customer_id] = (Customer.model_validate(item), [])
+            elif customer_id in found:
+                found[customer_id][1].append(Entity.model_validate(item))
+            else:
+                unreadable += 1
+        except ValidationError:
+            unreadable += 1
+    return list(found.values()), unreadable

@@ -58,6 +58,8 @@ class Replication(_Record):
     """Entities whose customers have no storage account: nothing is done for them."""
     unknown: int = 0
     """Entities that were named and that nobody has."""
+    unreadable: int = 0
+    """Customers and entities whose records make no sense."""
     error: str | None = None
     cause: str | None = None
 
