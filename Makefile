@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them. One Python for all: 3.13.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call redrive mailbox token lock clean
+.PHONY: bench-replication providers bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call redrive mailbox token lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -27,7 +27,7 @@ demo: bootstrap ## real calls and messages through the laptop cloud; DEMO=<domai
 	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
 
 test: bootstrap ## everything that can be tested on one machine
-	@$(MAKE) --no-print-directory -j2 --output-sync=target check emulator & beside=$$!; \
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check emulator providers & beside=$$!; \
 	$(BIN)/pytest -q tests/workflow tests/e2e; stories=$$?; wait $$beside && exit $$stories
 
 check: bootstrap ## formats, lints, types, template, architecture and unit tests
@@ -40,6 +40,9 @@ unit: bootstrap ## unit tests alone; T=<expression> chooses
 
 emulator: bootstrap ## tests of the emulator's plugins
 	.venv-emulator/bin/python -m pytest -q tests/emulator
+
+providers: bootstrap ## storage clients and simulators over real connections, wsgidav and rclone among them
+	$(BIN)/pytest -q tests/providers
 
 workflow: bootstrap ## every path of every state machine; T=<expression>, KEEP_TEST_CLOUD=1 keeps the cloud
 	$(BIN)/pytest -q tests/workflow $(if $(T),-k "$(T)")
@@ -106,6 +109,10 @@ bench-tickets: bootstrap ## N tickets (default 500) and REPRESENTATIVES (default
 
 bench-communications: bootstrap ## a storm of N messages (default 2000) with failures of every kind, then a redrive
 	$(PYTHON) -m benchmarks.communications $(if $(N),--messages $(N)) $(A)
+
+bench-replication: bootstrap ## a month before and after, on the embedded cloud and simulated; A="--help" tells more
+	$(PYTHON) -m benchmarks.replication $(A)
+	$(PYTHON) -m benchmarks.replication_simulation $(S)
 
 clean: down ## stop the laptop cloud; remove builds, state and virtual environments
 	rm -rf .aws-sam .local .venv .venv-emulator .venv-lambda .mypy_cache .pytest_cache .ruff_cache

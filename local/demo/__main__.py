@@ -12,7 +12,7 @@ from rich.console import Console
 from local.cloud import deployment, emulator
 from local.cloud.client import Cloud
 from local.cloud.settings import INTERRUPTED, CloudError, Instance
-from local.demo import communications, post_call, tickets
+from local.demo import communications, post_call, replication, tickets
 from local.demo.customers import save_customers
 from local.demo.options import Options
 
@@ -20,6 +20,7 @@ DOMAINS: dict[str, Callable[[Cloud, Console, Options], bool]] = {
     "post_call": post_call.show,
     "tickets": tickets.show,
     "communications": communications.show,
+    "replication": replication.show,
 }
 
 
