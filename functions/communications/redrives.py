@@ -2,14 +2,11 @@
 number, so that starting twice starts once.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import batched, islice
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from communications.communications_table import every
 from communications.redrives_table import (
@@ -22,8 +19,8 @@ from communications.redrives_table import (
     update_run,
 )
 from communications.rules.clusters import NO_TEMPLATE, belongs
-from shared.clients import error_code, stepfunctions, transient_failures
 from shared.errors import TransientError
+from shared.executions import start_once
 from shared.times import format_time, now
 
 MOST_REDRIVES = int(os.environ["MOST_REDRIVES"])
@@ -114,15 +111,3 @@ def start_batches(state_machine_arn: str, batches: Iterable[Batch]) -> None:
         start_once(
             state_machine_arn, f"{batch['run_id']}-{batch['batch']}", {**batch, "tell": True}
         )
-
-
-def start_once(state_machine_arn: str, name: str, given: Mapping[str, Any]) -> None:
-    """Start an execution unless there is one of this name."""
-    try:
-        with transient_failures():
-            stepfunctions().start_execution(
-                stateMachineArn=state_machine_arn, name=name, input=json.dumps(given)
-            )
-    except ClientError as error:
-        if error_code(error) != "ExecutionAlreadyExists":
-            raise

@@ -41,8 +41,7 @@ from replication.rules.replication import (
     summed,
     worker_name,
 )
-from shared.clients import stepfunctions
-from shared.executions import describe
+from shared.executions import status_of
 from shared.observability import count, logger, measure, step
 from shared.times import format_time, now, parse_time
 
@@ -129,11 +128,7 @@ def told_apart(opened: list[Batch]) -> tuple[list[Batch], list[Batch]]:
 def is_alive(batch: Batch) -> bool:
     """Whether a batch's worker runs; then it is left alone for a while."""
     name = worker_name(batch.replication_id, batch.provider, batch.batch, batch.attempt)
-    arn = f"{STATE_MACHINE_ARN.replace(':stateMachine:', ':execution:')}:{name}"
-    try:
-        alive = describe(arn)["status"] == "RUNNING"
-    except stepfunctions().exceptions.ExecutionDoesNotExist:
-        return False
+    alive = status_of(STATE_MACHINE_ARN, name) == "RUNNING"
     if alive:
         note_seen(batch, format_time(now()))
     return alive

@@ -3,14 +3,13 @@
 The table is written first. A start that is lost is made up for by the schedule.
 """
 
-import json
 import os
 from typing import Any
 
 from replication.replications_table import update_service
 from replication.rules.replication import Replication, Service, plan_name, service_name
-from shared.clients import stepfunctions, transient_failures
 from shared.errors import TransientError
+from shared.executions import start_once
 from shared.observability import count, logger
 from shared.times import format_time, now
 
@@ -44,12 +43,7 @@ def begin_run(service: Service, **values: Any) -> bool:
 
 def _start(state_machine_arn: str, name: str, given: dict[str, Any]) -> None:
     try:
-        with transient_failures():
-            stepfunctions().start_execution(
-                stateMachineArn=state_machine_arn, name=name, input=json.dumps(given)
-            )
-    except stepfunctions().exceptions.ExecutionAlreadyExists:
-        return
+        start_once(state_machine_arn, name, given)
     except TransientError as error:
         count("StartLeftToSchedule")
         logger.warning("execution not started", execution=name, error=error.code)

@@ -5,7 +5,6 @@ by both: so whatever is done twice starts once. A worker that is not started aft
 step broke off in between, is found missing by a later beat.
 """
 
-import json
 from os import environ
 from typing import Any, TypedDict
 
@@ -13,8 +12,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from replication.replications_table import get_batch, get_service, start_batch, update_service
 from replication.rules.replication import Batch, worker_name
-from shared.clients import stepfunctions, transient_failures
 from shared.errors import TransientError
+from shared.executions import start_once
 from shared.observability import count, logger, step
 from shared.times import format_time, now
 
@@ -69,12 +68,4 @@ def start_worker(batch: Batch) -> None:
         "batch": taken.batch,
         "attempt": taken.attempt,
     }
-    try:
-        with transient_failures():
-            stepfunctions().start_execution(
-                stateMachineArn=STATE_MACHINE_ARN,
-                name=worker_name(**given),
-                input=json.dumps(given),
-            )
-    except stepfunctions().exceptions.ExecutionAlreadyExists:
-        return
+    start_once(STATE_MACHINE_ARN, worker_name(**given), given)

@@ -18,9 +18,8 @@ from replication.running import (
     begin_plan,
     begin_run,
 )
-from shared.clients import stepfunctions
 from shared.errors import TransientError
-from shared.executions import describe
+from shared.executions import status_of
 from shared.observability import count, logger, step
 from shared.times import format_time, now, parse_time
 
@@ -79,12 +78,3 @@ def look_after_service(service: Service) -> None:
     if begin_run(service, restarts=service.restarts + 1):
         count("ServiceRestarted")
         logger.warning("a service is started again", provider=service.provider)
-
-
-def status_of(state_machine_arn: str, name: str) -> str | None:
-    """How an execution stands; None where there is none of this name."""
-    arn = f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
-    try:
-        return describe(arn)["status"]
-    except stepfunctions().exceptions.ExecutionDoesNotExist:
-        return None

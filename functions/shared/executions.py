@@ -1,6 +1,8 @@
-"""Executions of state machines that have ended, as a rule on their status tells of them."""
+"""Executions of state machines: starting them once, and what is known of them."""
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
@@ -24,3 +26,23 @@ def describe(execution_arn: str) -> "DescribeExecutionOutputTypeDef":
     """What Step Functions knows of an execution; its `input` is JSON, an `error` may be missing."""
     with transient_failures():
         return stepfunctions().describe_execution(executionArn=execution_arn)
+
+
+def start_once(state_machine_arn: str, name: str, given: Mapping[str, Any]) -> None:
+    """Start an execution unless there is one of this name, running or ended."""
+    try:
+        with transient_failures():
+            stepfunctions().start_execution(
+                stateMachineArn=state_machine_arn, name=name, input=json.dumps(given)
+            )
+    except stepfunctions().exceptions.ExecutionAlreadyExists:
+        return
+
+
+def status_of(state_machine_arn: str, name: str) -> str | None:
+    """How an execution stands; None where there is none of this name."""
+    arn = f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    try:
+        return describe(arn)["status"]
+    except stepfunctions().exceptions.ExecutionDoesNotExist:
+        return None

@@ -4,11 +4,10 @@ The ticket is stored first. A start that is lost is made up for by the schedule,
 change says until when the machine should have looked at it.
 """
 
-import json
 import os
 
-from shared.clients import stepfunctions, transient_failures
 from shared.errors import TransientError
+from shared.executions import start_once
 from shared.observability import count, logger
 
 STATE_MACHINE_ARN = os.environ["TICKET_STATE_MACHINE_ARN"]
@@ -20,14 +19,8 @@ def begin(ticket_id: str, run: int) -> None:
     Where Step Functions cannot now, the ticket is stored all the same, and the schedule begins.
     """
     try:
-        with transient_failures():
-            stepfunctions().start_execution(
-                stateMachineArn=STATE_MACHINE_ARN,
-                name=name_of(ticket_id, run),
-                input=json.dumps({"ticket_id": ticket_id, "run": run}),
-            )
-    except stepfunctions().exceptions.ExecutionAlreadyExists:
-        return
+        given = {"ticket_id": ticket_id, "run": run}
+        start_once(STATE_MACHINE_ARN, name_of(ticket_id, run), given)
     except TransientError as error:
         count("StartLeftToSchedule")
         logger.warning("execution not started", ticket_id=ticket_id, error=error.code)

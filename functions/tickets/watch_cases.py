@@ -10,9 +10,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from shared.clients import stepfunctions
 from shared.errors import TransientError
-from shared.executions import describe
+from shared.executions import status_of
 from shared.observability import count, logger, step
 from shared.times import format_time, now
 from tickets.assigning import assign_waiting
@@ -99,9 +98,4 @@ def page_of_ended(ticket: Ticket) -> Change | None:
 
 def is_running(workflow: Workflow) -> bool:
     """Whether the execution goes on: it may be trying something again."""
-    machine = STATE_MACHINE_ARN.replace(":stateMachine:", ":execution:")
-    arn = f"{machine}:{name_of(workflow.ticket_id, workflow.run)}"
-    try:
-        return describe(arn)["status"] == "RUNNING"
-    except stepfunctions().exceptions.ExecutionDoesNotExist:
-        return False
+    return status_of(STATE_MACHINE_ARN, name_of(workflow.ticket_id, workflow.run)) == "RUNNING"
