@@ -312,6 +312,18 @@ def test_the_scope_that_a_call_waited_for_is_the_one_that_is_cut(module, clock):
     governor.report_throttle(governor.take("upload", 10), NOW, None)
     assert (stored(module, "account#1003").cuts, stored(module, "uploads#1003").cuts) == (0, 1)
 
+    governor.take("find", 500)
+    governor.report_throttle(governor.take("upload", 1), NOW + 10, None)
+    assert (stored(module, "account#1003").cuts, stored(module, "uploads#1003").cuts) == (1, 1)
+
+
+def test_where_a_call_waited_for_none_it_is_the_narrowest(module, clock):
+    governor = governor_of(module, clock, *BOX)
+
+    governor.report_throttle(governor.take("upload", 1), NOW, None)
+
+    assert (stored(module, "account#1003").cuts, stored(module, "uploads#1003").cuts) == (0, 1)
+
 
 # --- what is reported
 

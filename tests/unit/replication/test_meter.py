@@ -400,25 +400,34 @@ def test_where_a_refusal_asks_for_long_the_machine_waits_and_the_place_is_kept(m
 def test_a_refusal_of_a_call_that_was_begun_before_the_cut_is_no_second_cut(
     meter_of, governor_of, time
 ):
-    meter, other = meter_of(), meter_of()
-    call(other, time, seconds=0.0)
-    call(meter, time, seconds=1.0)
-    with pytest.raises(Pause):
-        meter.throttled(Throttled("TooMany", 10))
+    meter = meter_of()
+    call(meter, time, seconds=15.0)  # A large document.
+    governor_of().report_throttle(None, NOW + 1, None)
 
-    time.now += 0.5
-    with pytest.raises(Pause):
-        other.throttled(Throttled("TooMany", 10))
+    time.now += 10  # The cooldown is over.
+    meter.throttled(Throttled("TooMany"))
 
     [state] = import_module("replication.governor").read_quotas("webdav").values()
     assert (state.cuts, state.throttled) == (1, 2)
 
 
+def test_a_call_that_was_refused_is_still_to_come(meter_of, time):
+    meter = meter_of()
+    meter.expect("upload", 5)
+    call(meter, time, seconds=0.1)
+    meter.throttled(Throttled("TooMany"))
+
+    call(meter, time)  # The scout.
+    call(meter, time)
+
+    assert [hand["left"] for hand in meter.carried()] == [3]
+
+
 def test_all_obey_within_two_seconds_of_anothers_refusal(meter_of, module, governor_of, time):
     meter = meter_of(any_limit(rate=50))
     meter.expect("upload", 500)
-    went = [call(meter, time, seconds=0.4) for _ in range(11)]
-    refused_at = time.now
+    went = [call(meter, time, seconds=0.1) for _ in range(30)]
+    refused_at = time.now  # Twenty calls were granted just before, and take longer from now on.
     known = import_module("replication.governor")._known
     own = dict(known)  # The refusal comes to another process.
     known.clear()
