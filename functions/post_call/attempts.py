@@ -1,15 +1,12 @@
 """Starting a call's attempts: each is an execution named by the call and the attempt's number."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from post_call.execution import ExecutionInput, execution_name
 from post_call.recording_object import RecordingObject
-from shared.clients import error_code, stepfunctions, transient_failures
+from shared.executions import start_once
 from shared.observability import count, logger
 from shared.times import format_time, now, parse_time
 
@@ -26,17 +23,8 @@ def start_attempt(
 ) -> bool:
     """Start an execution; False when this attempt was started before."""
     given = execution_input(call_id, attempt, recording, created_at, now())
-    try:
-        with transient_failures():
-            stepfunctions().start_execution(
-                stateMachineArn=state_machine_arn,
-                name=execution_name(call_id, attempt),
-                input=json.dumps(given),
-            )
-    except ClientError as error:
-        if error_code(error) == "ExecutionAlreadyExists":
-            return False
-        raise
+    if not start_once(state_machine_arn, execution_name(call_id, attempt), given):
+        return False
     logger.info("call started", call_id=call_id, attempt=attempt)
     count("CallStarted")
     return True

@@ -28,15 +28,16 @@ def describe(execution_arn: str) -> "DescribeExecutionOutputTypeDef":
         return stepfunctions().describe_execution(executionArn=execution_arn)
 
 
-def start_once(state_machine_arn: str, name: str, given: Mapping[str, Any]) -> None:
-    """Start an execution unless there is one of this name, running or ended."""
+def start_once(state_machine_arn: str, name: str, given: Mapping[str, Any]) -> bool:
+    """Start an execution; False where there is one of this name, running or ended."""
     try:
         with transient_failures():
             stepfunctions().start_execution(
                 stateMachineArn=state_machine_arn, name=name, input=json.dumps(given)
             )
     except stepfunctions().exceptions.ExecutionAlreadyExists:
-        return
+        return False
+    return True
 
 
 def status_of(state_machine_arn: str, name: str) -> str | None:

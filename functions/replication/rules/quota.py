@@ -125,7 +125,7 @@ class Quota(_Value):
 
     cut_at: float = 0.0
     cut_granted: float = 0.0
-    """What had been granted at the latest cut."""
+    """What had been granted then: all of it is void, and is asked for again."""
 
     suspected: float | None = None
     """The rate that was too much."""
@@ -247,7 +247,8 @@ def throttled(
         quota = _cut(quota, limit, now)
     backoff = min(OBEYED_WITHIN * 2.0 ** min(quota.strikes - 1, 16), MOST_BACKOFF)
     until = now + max(asked, backoff)
-    cut = quota.model_copy(update={"tat": now, "cut_at": now, "scout_due": True})
+    begins = {"tat": now, "cut_at": now, "cut_granted": quota.granted, "scout_due": True}
+    cut = quota.model_copy(update=begins)
     return _cooled(cut, limit, until)
 
 
@@ -264,7 +265,6 @@ def _cut(quota: Quota, limit: Limit, now: float) -> Quota:
             "probes": 0,
             "strikes": 1,
             "cuts": quota.cuts + 1,
-            "cut_granted": quota.granted,
             "used": None,
         }
     )

@@ -309,6 +309,24 @@ def test_a_cut_soon_after_another_shows_that_the_rate_in_mind_is_too_high(second
     assert twice.suspected == pytest.approx(share * rate, rel=0.03)
 
 
+def test_what_is_asked_for_again_and_again_while_a_provider_is_closed_is_not_taken_for_use():
+    limit, now = any_limit(rate=20, burst=1), NOW
+    state = q.throttled(q.fresh(limit, NOW), limit, NOW, NOW, None)
+    for _ in range(4):  # Each time all ask again for what has become void.
+        state, scout = q.grant(state, limit, now, 13)
+        for _ in range(10):
+            state, _ = q.grant(state, limit, now, 13)
+        now = scout.not_before + 0.2
+        state = q.throttled(state, limit, now, scout.not_before, None)
+    state, scout = q.grant(state, limit, now, 1)
+    now = scout.not_before + 5
+    state, _ = q.grant(state, limit, now, 13)
+
+    after = q.throttled(state, limit, now, now, None)
+
+    assert after.suspected == pytest.approx(q.BIG_STEP_DOWN * state.rate)
+
+
 def test_what_was_used_is_cut_and_not_what_might_have_been():
     limit = any_limit(rate=1000, burst=1)
     state, now = q.fresh(limit, NOW), NOW
