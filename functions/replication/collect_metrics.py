@@ -62,6 +62,13 @@ LOOKED_AFTER_AT_ONCE = 20
 """How many batches without progress are looked after in one beat."""
 
 
+class Again(TypedDict):
+    """A batch to be taken up again, and its last attempt."""
+
+    batch: int
+    attempt: int
+
+
 class Input(TypedDict):
     replication_id: str
     provider: str
@@ -73,7 +80,7 @@ class Output(TypedDict):
     verdict: Literal["start", "wait", "hand_over", "finished", "stopped", "taken_over"]
     number: int
     new: NotRequired[int]
-    again: NotRequired[list[int]]
+    again: NotRequired[list[Again]]
     next_run: NotRequired[int]
 
 
@@ -92,7 +99,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
     if replication.state not in GOES_ON:
         return stopping(service, beat, number)
     free = max(beat.wanted - len(running), 0)
-    resumed = [batch.batch for batch in again[:free]]
+    resumed = [Again(batch=batch.batch, attempt=batch.attempt) for batch in again[:free]]
     new = min(free - len(resumed), service.batches - service.started)
     if not keep(service, beat):
         return {"verdict": "taken_over", "number": number}

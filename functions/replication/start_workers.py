@@ -1,8 +1,7 @@
 """Start workers: for the next batches, and for batches whose workers have gone.
 
 A batch is taken up in the table first, under the number of the attempt, and its execution is named
-by both: so whatever is done twice starts once. A worker that is not started after all, because the
-step broke off in between, is found missing by a later beat.
+by both: so whatever is done twice starts once, and where the step broke off in between it goes on.
 """
 
 from os import environ
@@ -20,14 +19,20 @@ from shared.times import format_time, now
 STATE_MACHINE_ARN = environ["REPLICATION_WORKER_STATE_MACHINE_ARN"]
 
 
+class Again(TypedDict):
+    batch: int
+    attempt: int
+    """The last one, which is over."""
+
+
 class Input(TypedDict):
     replication_id: str
     provider: str
     run: int
     new: int
     """For how many further batches."""
-    again: list[int]
-    """Numbers of batches to be taken up again."""
+    again: list[Again]
+    """Batches to be taken up again."""
 
 
 class Output(TypedDict):
@@ -42,12 +47,12 @@ def handler(event: Input, context: LambdaContext) -> Output:
         return {"started": 0}
     started = 0
     try:
-        for number in event["again"]:
-            start_worker(get_batch(replication_id, provider, number))
+        for over in event["again"]:
+            start_worker(get_batch(replication_id, provider, over["batch"]), over["attempt"])
             started += 1
         last = min(service.started + event["new"], service.batches)
         for number in range(service.started + 1, last + 1):
-            start_worker(get_batch(replication_id, provider, number))
+            start_worker(get_batch(replication_id, provider, number), 0)
             started += 1
             update_service(service, started=number)
     except TransientError as error:
@@ -57,10 +62,14 @@ def handler(event: Input, context: LambdaContext) -> Output:
     return {"started": started}
 
 
-def start_worker(batch: Batch) -> None:
-    """Take a batch up and start its worker; one that was begun before stays the only one."""
-    taken = start_batch(batch, format_time(now()))
-    if taken is None:
+def start_worker(batch: Batch, last_attempt: int) -> None:
+    """Take a batch up after its last attempt and start its worker; one that was begun before stays
+    the only one.
+    """
+    taken: Batch | None = batch
+    if batch.attempt == last_attempt:
+        taken = start_batch(batch, format_time(now()))
+    if taken is None or taken.open is None or taken.attempt != last_attempt + 1:
         return
     given: dict[str, Any] = {
         "replication_id": taken.replication_id,
