@@ -1,0 +1,300 @@
+"""A beat wants as many workers as the quota keeps busy, finds what has gone, and ends in time."""
+
+import json
+
+import pytest
+
+from replication.rules.quota import Quota
+from replication.rules.replication import Current, Outcome
+
+from .factories import NOW, any_batch, any_replication, any_service, at, refs, started
+
+MODULE = "replication.collect_metrics"
+
+
+@pytest.fixture
+def module(load):
+    return load(MODULE, MOST_WORKERS="50", PULSE_SECONDS="5", WORKER_PATIENCE_SECONDS="60")
+
+
+@pytest.fixture
+def beat(module, around, context):
+    def call(number=0, run=1):
+        event = {"replication_id": "2026-12-all", "provider": "webdav", "run": run}
+        return module.handler(event | {"beat": number}, context)
+
+    return call
+
+
+def set_rate(around, rate, cooldown_until=0.0, scope="server#cloud.example"):
+    quota = Quota(
+        tat=NOW.timestamp(), rate=rate, window_began=0, cooldown_until=cooldown_until, version=1
+    )
+    state = quota.model_dump_json(exclude={"tat", "granted", "version"})
+    around.cloud.dynamodb.put_item(
+        TableName=around.cloud.name("QuotasTable"),
+        Item={
+            "provider": {"S": "webdav"},
+            "scope": {"S": scope},
+            "tat": {"N": str(quota.tat)},
+            "granted": {"N": "0"},
+            "version": {"N": "1"},
+            "state": {"S": state},
+        },
+    )
+
+
+def batches(number, **changed):
+    return [any_batch(batch=one, **changed) for one in range(1, number + 1)]
+
+
+def test_starts_as_many_workers_as_the_quota_keeps_busy(beat, around):
+    around.put(any_replication(), any_service(batches=40), *batches(40))
+    set_rate(around, 10.0)
+
+    found = beat()
+
+    shown = around.service().beat
+    assert found["verdict"] == "start"
+    assert found["new"] == shown["wanted"] > 1
+    assert found["again"] == []
+    # By Little's law: calls a second x seconds a call, rounded up.
+    assert shown["wanted"] - 1 < 10.0 * int(shown["mean_call_ms"]) / 1000 + 0.01 <= shown["wanted"] + 0.01
+    assert shown["calls_per_minute"] == 600
+
+
+def test_wants_more_workers_where_a_call_takes_longer(beat, around):
+    set_rate(around, 10.0)
+    around.put(any_replication(), *batches(40))
+    wanted = []
+    for seconds in (0.1, 1.0):
+        counts = {"calls": 1000, "busy_ms": int(1000 * 1000 * seconds)}
+        around.put(any_service(batches=40, entities=80, done=40, ended_batches=20, counts=counts))
+        beat()
+        wanted.append(around.service().beat["wanted"])
+
+    assert wanted[0] < wanted[1] == pytest.approx(10, abs=2)
+
+
+def test_starts_no_more_than_are_wanted_beside_those_that_run(beat, around):
+    own = batches(40)
+    around.put(any_replication(), any_service(batches=40, started=3), *own)
+    around.put(*(started(batch) for batch in own[:3]))
+    set_rate(around, 10.0)
+
+    assert beat()["new"] == around.service().beat["wanted"] - 3
+    assert around.service().beat["workers"] == 3
+
+
+def test_waits_where_enough_workers_run(beat, around):
+    own = batches(3)
+    around.put(any_replication(), any_service(started=3), *map(started, own))
+
+    assert beat(4) == {"verdict": "wait", "number": 5}
+    assert around.service().beat_at == at()
+
+
+def test_takes_up_first_what_was_put_off(beat, around):
+    own = [started(batch, put_off=True) for batch in batches(2)]
+    around.put(any_replication(), any_service(batches=10, started=2), *own, *batches(10)[2:])
+    set_rate(around, 3.0)
+
+    found = beat()
+
+    assert found["again"][0] == {"batch": 1, "attempt": 1}
+    assert found["new"] == around.service().beat["wanted"] - len(found["again"])
+
+
+# --- workers that have gone
+
+
+def gone(around, status):
+    batch = started(any_batch(), seen_at=at(-61))
+    around.put(any_replication(), any_service(batches=1, started=1), batch)
+    if status:
+        around.start("ReplicationWorker", "2026-12-all-webdav-1-1", status)
+
+
+@pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT", None])
+def test_a_batch_whose_worker_has_gone_gets_another_one(beat, around, status):
+    gone(around, status)
+
+    assert beat()["again"] == [{"batch": 1, "attempt": 1}]
+
+
+def test_a_worker_that_runs_is_left_alone_and_not_looked_after_for_a_while(beat, around):
+    gone(around, "RUNNING")
+
+    assert beat()["verdict"] == "wait"
+    assert around.batch().seen_at == at()
+
+
+def test_a_worker_that_was_seen_a_moment_ago_is_not_looked_after(beat, around):
+    around.put(any_replication(), any_service(batches=1, started=1))
+    around.put(started(any_batch(), seen_at=at(-59)))
+
+    assert beat()["verdict"] == "wait"
+
+
+def test_a_batch_whose_workers_break_off_again_and_again_has_failed(beat, around):
+    batch = started(
+        any_batch(),
+        attempt=5,
+        seen_at=at(-61),
+        outcomes={"0": Outcome(state="DONE", counts={"calls": 12})},
+        current=Current(position=1),
+    )
+    around.put(any_replication(), any_service(batches=1, started=1), batch)
+
+    beat()
+
+    ended, service = around.batch(), around.service()
+    assert ended.open is None
+    assert (ended.outcomes["0"].state, ended.outcomes["1"].error) == ("DONE", "WorkerBroken")
+    assert (service.done, service.failed, service.counts) == (1, 1, {"calls": 12})
+
+
+def test_looks_after_a_few_in_each_beat(beat, around, module):
+    own = [started(batch, seen_at=at(-61)) for batch in batches(30)]
+    around.put(any_replication(), any_service(batches=30, started=30), *own)
+
+    beat()
+
+    # What was not looked after counts as running.
+    assert around.service().beat["workers"] == 30 - module.LOOKED_AFTER_AT_ONCE
+
+
+# --- forecast and progress
+
+
+def test_forecasts_the_end_from_what_is_left_and_what_the_quota_allows(beat, around):
+    own = batches(6)
+    counts = {"calls": 240, "busy_ms": 24_000}
+    service = any_service(
+        batches=6, started=6, ended_batches=3, entities=60, done=20, counts=counts
+    )
+    around.put(any_replication(), service, *map(started, own[3:]))
+    set_rate(around, 2.0)
+
+    beat()
+
+    # 40 entities of 12 calls at 2 calls a second.
+    shown = around.service().beat
+    assert shown["calls_left"] == 480
+    assert shown["forecast"] == at(240)
+    assert around.service().first_forecast == at(240)
+
+
+def test_counts_what_has_ended_in_batches_that_run(beat, around):
+    outcomes = {"0": Outcome(state="DONE", counts={"calls": 10}), "1": Outcome(state="FAILED")}
+    batch = started(any_batch(entities=refs("a", "b", "c", "d")), outcomes=outcomes)
+    around.put(any_replication(), any_service(batches=1, started=1, entities=4), batch)
+
+    beat()
+
+    assert around.service().beat["calls_left"] == 2 * 5
+
+
+def test_a_cooldown_puts_the_forecast_off(beat, around):
+    around.put(any_replication(), any_service(batches=1, started=1, entities=2, calls_planned=20))
+    around.put(started(any_batch()))
+    set_rate(around, 10.0, cooldown_until=NOW.timestamp() + 100)
+
+    beat()
+
+    assert around.service().beat["forecast"] >= at(100)
+
+
+def test_adds_up_the_rates_of_all_servers(beat, around):
+    around.put(any_replication(), any_service(scopes={"server": 3}, batches=1, started=1))
+    around.put(started(any_batch()))
+    for name, rate in (("a", 4.0), ("b", 6.0)):
+        set_rate(around, rate, scope=f"server#{name}")
+
+    beat()
+
+    # Of the third, nothing is known yet but its ceiling: 90 % of a guess of 20 a second.
+    assert around.service().beat["calls_per_minute"] == (4 + 6 + 18) * 60
+
+
+def test_publishes_what_it_has_seen_as_metrics_of_the_provider(beat, around, capsys):
+    around.put(any_replication(), any_service(started=3), *map(started, batches(3)))
+
+    beat()
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[0] == "{"]
+    [metrics] = [line for line in lines if "ReplicationWorkers" in line]
+    assert metrics["Provider"] == "webdav"
+    assert metrics["ReplicationWorkers"] == [3.0]
+    assert {"ReplicationCalls", "ReplicationCallsThrottled", "ReplicationBatchesLeft"} <= set(metrics)
+
+
+# --- how a run ends
+
+
+def test_finishes_when_every_batch_has_ended(beat, around, cloud):
+    published = cloud.watch_bus()
+    around.put(any_replication(), any_service(batches=2, started=2, ended_batches=2, done=6))
+
+    assert beat()["verdict"] == "finished"
+
+    assert around.service().state == "FINISHED"
+    assert around.replication().state == "FINISHED"
+    [event] = published()
+    assert event["detail-type"] == "ReplicationFinished"
+    assert event["detail"]["data"]["entities"] == 6
+
+
+def test_does_not_finish_while_a_batch_is_open_that_the_index_does_not_show_yet(beat, around):
+    around.put(any_replication(), any_service(batches=2, started=2, ended_batches=1))
+
+    assert beat()["verdict"] == "wait"
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "CANCELLED"])
+def test_stops_when_the_last_worker_has_put_its_batch_off(beat, around, state):
+    own = batches(2)
+    around.put(any_replication(state=state), any_service(started=2))
+    around.put(started(own[0], put_off=True), started(own[1]))
+
+    assert beat()["verdict"] == "wait"
+
+    around.put(started(own[1], put_off=True))
+    assert beat()["verdict"] == "stopped"
+    assert around.service().state == "STOPPED"
+
+
+def test_hands_over_long_before_its_history_is_full(beat, around, module):
+    around.put(any_replication(), any_service(started=3), *map(started, batches(3)))
+
+    found = beat(module.MOST_BEATS - 1)
+
+    assert (found["verdict"], found["next_run"]) == ("hand_over", 2)
+    assert around.service().run == 2
+
+
+def test_changes_nothing_where_another_run_is_the_metronome(beat, around):
+    around.put(any_replication(), any_service(run=2, batches=10), *batches(10))
+    before = around.items()
+
+    assert beat() == {"verdict": "taken_over", "number": 1}
+    assert around.items() == before
+
+
+def test_starts_nothing_where_another_run_takes_over_in_the_middle(beat, around, intercept):
+    around.put(any_replication(), any_service(batches=10), *batches(10))
+
+    def take_over():
+        around.table.update_service(around.service(), run=2)
+
+    intercept("UpdateItem", before=take_over)
+
+    assert beat()["verdict"] == "taken_over"
+
+
+def test_a_beat_shows_that_the_service_is_well_again(beat, around):
+    around.put(any_replication(), any_service(started=3, restarts=4), *map(started, batches(3)))
+
+    beat()
+
+    assert around.service().restarts == 0
