@@ -1,0 +1,73 @@
+"""A replication ends once, when the last of its services has."""
+
+import importlib
+
+import pytest
+
+from .factories import any_replication, any_service
+
+MODULE = "replication.collect_metrics"
+
+
+@pytest.fixture
+def finish(load, around, cloud):
+    load(MODULE)
+    published = cloud.watch_bus()
+    finishing = importlib.import_module("replication.finishing")
+
+    def call():
+        ended = finishing.finish_if_all_have(around.replication())
+        return ended, published()
+
+    return call
+
+
+def test_does_not_end_while_a_service_goes_on(finish, around):
+    around.put(any_replication(), any_service(state="FINISHED"), any_service(provider="s3"))
+
+    assert finish() == (False, [])
+    assert around.replication().state == "RUNNING"
+
+
+def test_tells_the_sums_of_all_services(finish, around):
+    counts = {"conflicts": 2}
+    around.put(any_replication(without_storage=5))
+    around.put(any_service(state="FINISHED", entities=10, failed=4, retried=3, counts=counts))
+    around.put(any_service(provider="s3", state="FINISHED", entities=7, failed=1))
+
+    ended, [event] = finish()
+
+    assert ended
+    assert event["detail"]["data"] == {
+        "replication_id": "2026-12-all",
+        "period": "2026-12",
+        "dry_run": False,
+        "entities": 17,
+        "failed": 2,
+        "conflicts": 2,
+        "without_storage": 5,
+    }
+
+
+def test_an_end_that_is_told_twice_is_the_same_event(finish, around):
+    around.put(any_replication(), any_service(state="FINISHED"))
+
+    events = [event for _ in range(2) for event in finish()[1]]
+
+    assert len({event["detail"]["event_id"] for event in events}) == 1
+
+
+def test_ends_although_it_was_paused_a_moment_before(finish, around):
+    around.put(any_replication(state="PAUSED"), any_service(state="FINISHED"))
+
+    finish()
+
+    assert around.replication().state == "FINISHED"
+
+
+def test_a_cancelled_one_stays_cancelled(finish, around):
+    around.put(any_replication(state="CANCELLED"), any_service(state="FINISHED"))
+
+    finish()
+
+    assert around.replication().state == "CANCELLED"
