@@ -19,6 +19,8 @@ from replication.storage_work import StorageWork
 from shared.clients import s3, transient_failures
 from shared.observability import step
 
+KEYS_AT_ONCE = 1000
+
 _COUNTED: dict[Upload, str] = {
     "uploaded": "uploaded",
     "identical": "identical",
@@ -110,7 +112,12 @@ def keys_below(prefix: str, after: str) -> Iterator[tuple[str, int]]:
     pages = (
         s3()
         .get_paginator("list_objects_v2")
-        .paginate(Bucket=DOCUMENTS_BUCKET_NAME, Prefix=prefix, StartAfter=after)
+        .paginate(
+            Bucket=DOCUMENTS_BUCKET_NAME,
+            Prefix=prefix,
+            StartAfter=after,
+            PaginationConfig={"PageSize": KEYS_AT_ONCE},
+        )
     )
     with transient_failures():
         for page in pages:

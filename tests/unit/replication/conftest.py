@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.template import template
 
+from .entity_support import Entity
 from .factories import NOW
 from .surroundings import Surroundings
 
@@ -47,3 +48,9 @@ def load(step, clock):
 @pytest.fixture
 def around(cloud):
     return Surroundings(cloud)
+
+
+@pytest.fixture
+def entity(load, around, context, monkeypatch):
+    """An entity in a batch, and the steps that work on it."""
+    return Entity(load, around, context, monkeypatch)

@@ -88,16 +88,14 @@ class Surroundings:
         reply = self.cloud.s3.get_object(Bucket=self.cloud.name("DocumentsBucket"), Key=key)
         return bytes(reply["Body"].read())
 
-    def keys(self) -> list[str]:
+    def document_keys(self) -> list[str]:
         return self.cloud.keys("DocumentsBucket")
 
     # --- executions and people
 
     def executions(self, machine: str) -> dict[str, Any]:
         """Name -> input of what was started of ReplicationPlan, ...Service, ...Worker."""
-        return {
-            one.name: json.loads(one.execution_input) for one in self._executions(machine)
-        }
+        return {one.name: json.loads(one.execution_input) for one in self._executions(machine)}
 
     def start(self, machine: str, name: str, status: str = "RUNNING", **given: Any) -> str:
         """An execution that was started before; gives its ARN."""

@@ -59,7 +59,11 @@ def test_starts_as_many_workers_as_the_quota_keeps_busy(beat, around):
     assert found["new"] == shown["wanted"] > 1
     assert found["again"] == []
     # By Little's law: calls a second x seconds a call, rounded up.
-    assert shown["wanted"] - 1 < 10.0 * int(shown["mean_call_ms"]) / 1000 + 0.01 <= shown["wanted"] + 0.01
+    assert (
+        shown["wanted"] - 1
+        < 10.0 * int(shown["mean_call_ms"]) / 1000 + 0.01
+        <= shown["wanted"] + 0.01
+    )
     assert shown["calls_per_minute"] == 600
 
 
@@ -226,7 +230,9 @@ def test_publishes_what_it_has_seen_as_metrics_of_the_provider(beat, around, cap
     [metrics] = [line for line in lines if "ReplicationWorkers" in line]
     assert metrics["Provider"] == "webdav"
     assert metrics["ReplicationWorkers"] == [3.0]
-    assert {"ReplicationCalls", "ReplicationCallsThrottled", "ReplicationBatchesLeft"} <= set(metrics)
+    assert {"ReplicationCalls", "ReplicationCallsThrottled", "ReplicationBatchesLeft"} <= set(
+        metrics
+    )
 
 
 # --- how a run ends

@@ -38,7 +38,7 @@ def group(load, around, context):
 def groups(around, plan=1):
     """By provider, all customers in the groups' documents."""
     found = {}
-    for key in around.keys():
+    for key in around.document_keys():
         _, _, of_plan, provider, _ = key.split("/")
         if of_plan == str(plan):
             found.setdefault(provider, []).extend(json.loads(around.document(key))["customers"])

@@ -51,6 +51,8 @@ def test_a_plan_that_fails_after_it_was_done_changes_nothing(record, around):
 def test_a_service_or_worker_that_fails_leaves_the_replication_alone(record, around):
     around.put(any_replication(), any_service())
 
-    assert record("webdav", "collect_metrics", "States.Timeout", "late")["error"] == "States.Timeout"
+    assert (
+        record("webdav", "collect_metrics", "States.Timeout", "late")["error"] == "States.Timeout"
+    )
 
     assert around.replication().state == "RUNNING"

@@ -16,7 +16,9 @@ def start(load, around, context):
 
     def call(new=0, again=(), run=1):
         event = {"replication_id": "2026-12-all", "provider": "webdav", "run": run}
-        return module.handler(event | {"new": new, "again": [{"batch": b, "attempt": a} for b, a in again]}, context)
+        return module.handler(
+            event | {"new": new, "again": [{"batch": b, "attempt": a} for b, a in again]}, context
+        )
 
     around.put(any_service(), *(any_batch(batch=number) for number in (1, 2, 3)))
     return call
@@ -84,8 +86,8 @@ def test_a_beat_that_breaks_off_starts_no_batch_twice(start, around, intercept, 
     def crash():
         raise KeyboardInterrupt
 
+    intercept(operation, after=crash, nth=nth)
     with pytest.raises(KeyboardInterrupt):
-        intercept(operation, after=crash, nth=nth)
         start(new=1)
 
     start(new=2)

@@ -37,7 +37,11 @@ def put_group(provider, part, customers, plan=1):
         [
             {
                 "customer_id": customer_id,
-                "scopes": {"provider": "all", "server": f"{provider}.example", "account": customer_id},
+                "scopes": {
+                    "provider": "all",
+                    "server": f"{provider}.example",
+                    "account": customer_id,
+                },
                 "entities": [
                     {"entity_id": name, "folder": name.title(), "calls": 10} for name in names
                 ],

@@ -1,0 +1,135 @@
+"""An entity in a batch, and a customer's storage that keeps the promises of its interface."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from replication.storage.interface import Document, Found, Meter
+
+from .factories import any_batch, any_customer, any_entity, any_replication, refs, started
+
+FOLDER = "North/2026-12"
+NO_WAITS = json.dumps(
+    {"webdav": [{"scope": "server", "rate": 100_000, "burst": 100, "published": True}]}
+)
+
+
+class FakeStorage:
+    """Folders and files of one customer; each request is paid by the meter of the step."""
+
+    def __init__(self) -> None:
+        self.folders: list[str] = []
+        self.files: dict[str, bytes] = {}
+        self.meter: Meter | None = None
+        self.asked: list[tuple[str, str]] = []
+        self.before: dict[tuple[str, str], list[Callable[[], Any]]] = {}
+        """What happens before a request is done: it may raise."""
+
+        self.after: dict[tuple[str, str], list[Callable[[], Any]]] = {}
+        self.not_possible = {"?": "has a question mark"}
+
+    def _request(self, operation: str, path: str) -> None:
+        assert self.meter is not None
+        self.meter.spend(operation)
+        self.asked.append((operation, path))
+        for happens in self.before.pop((operation, path), []):
+            happens()
+
+    def _answer(self, operation: str, path: str) -> None:
+        for happens in self.after.pop((operation, path), []):
+            happens()
+
+    def illegal(self, path: str) -> str | None:
+        return next((why for sign, why in self.not_possible.items() if sign in path), None)
+
+    def create_folder(self, path: str) -> bool:
+        self._request("create_folder", path)
+        parent = path.rpartition("/")[0]
+        assert not parent or parent in self.folders, f"{parent} is not there yet"
+        new = path not in self.folders
+        if new:
+            self.folders.append(path)
+        self._answer("create_folder", path)
+        return new
+
+    def find(self, folder: str) -> dict[str, Found]:
+        self._request("find", folder)
+        return {
+            path.rpartition("/")[2]: Found(len(content), None)
+            for path, content in self.files.items()
+            if path.rpartition("/")[0] == folder
+        }
+
+    def upload(
+        self, path: str, document: Document, *, there: Found | None, progress: dict[str, Any]
+    ) -> str:
+        assert path.rpartition("/")[0] in self.folders
+        progress["begun"] = True
+        self._request("upload", path)
+        content = content_of(document)
+        if path in self.files:
+            outcome = "identical" if self.files[path] == content else "conflict"
+        else:
+            self.files[path], outcome = content, "uploaded"
+        self._answer("upload", path)
+        progress.clear()
+        return outcome
+
+    def same(self, path: str, found: Found, document: Document) -> bool:
+        self._request("verify", path)
+        return self.files[path] == content_of(document)
+
+    def of(self, operation: str) -> list[str]:
+        """The paths of all requests of a kind, in order."""
+        return [path for kind, path in self.asked if kind == operation]
+
+
+def content_of(document: Document) -> bytes:
+    with document.read(0, document.size) as pieces:
+        return b"".join(pieces)
+
+
+class Entity:
+    """One entity of a batch, and the steps that work on it."""
+
+    def __init__(self, load: Any, around: Any, context: Any, monkeypatch: Any) -> None:
+        self.load, self.around, self.context = load, around, context
+        self.monkeypatch = monkeypatch
+        self.storage = FakeStorage()
+
+    def set_up(self, *, dry_run: bool = False, **changed: Any) -> None:
+        self.load("replication.upload_folders")
+        self.around.put_customer(any_customer(), any_entity(**changed))
+        self.around.put(any_replication(dry_run=dry_run))
+        self.around.put(started(any_batch(entities=refs("north"))))
+        self.dry_run = dry_run
+
+    def step(self, name: str, cursor: dict[str, Any] | None = None, **constants: Any) -> Any:
+        """Run a step as the machine does, with some constants of its module changed."""
+        module = self.load(f"replication.{name}", PROVIDER_LIMITS=NO_WAITS)
+        for constant, value in constants.items():
+            self.monkeypatch.setattr(module, constant, value)
+        self.use_storage()
+        event = {"replication_id": "2026-12-all", "provider": "webdav", "batch": 1, "attempt": 1}
+        event |= {"position": 0, "customer_id": "1003", "entity_id": "north"}
+        event |= {"period": "2026-12", "dry_run": self.dry_run, "cursor": cursor}
+        return module.handler(event, self.context)
+
+    def use_storage(self) -> None:
+        """Have the step that is loaded find this storage."""
+        if work := sys.modules.get("replication.storage_work"):
+
+            def open_storage(account: Any, meter: Meter) -> FakeStorage:
+                self.storage.meter = meter
+                return self.storage
+
+            self.monkeypatch.setattr(work, "open_storage", open_storage)
+
+    def all_steps(self) -> Any:
+        """All three, one after another; the last one's output."""
+        output = self.step("create_folders")
+        assert output["status"] == "done"
+        output = self.step("apply_templates", output["cursor"])
+        assert output["status"] == "done"
+        return self.step("upload_folders", output["cursor"])
