@@ -196,7 +196,7 @@ def whole_customers(
     None. It is JSON, so another step can go on. A page has about `most_items` customers and
     entities together: the last customer is always read to its end. Within the table's order, which
     nobody chooses, nobody is left out or comes twice, except who is written or removed meanwhile.
-    Entities whose customer is gone are left out, and a warning says how many.
+    Entities whose customer is gone are left out, and count as unreadable.
     """
     begin: Any = {"ExclusiveStartKey": _behind(start["customer_id"])} if start else {}
     with transient_failures():
