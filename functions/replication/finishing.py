@@ -31,6 +31,9 @@ def finish_if_all_have(replication: Replication) -> bool:
 def finished_event(
     replication: Replication, services: list[Service], at: str
 ) -> Detail[ReplicationFinished]:
+    entities = sum(service.entities for service in services)
+    failed = sum(service.failed - service.retried for service in services)
+    conflicts = sum(service.counts.get("conflicts", 0) for service in services)
     return Detail(
         event_id=f"{replication.replication_id}-{replication.plan}-finished",
         trace_id=replication.replication_id,
@@ -40,9 +43,13 @@ def finished_event(
             replication_id=replication.replication_id,
             period=replication.period,
             dry_run=replication.dry_run,
-            entities=sum(service.entities for service in services),
-            failed=sum(service.failed - service.retried for service in services),
-            conflicts=sum(service.counts.get("conflicts", 0) for service in services),
+            entities=entities,
+            failed=failed,
+            conflicts=conflicts,
             without_storage=replication.without_storage,
+            summary=f"Replication {replication.replication_id} has finished: {entities} entities,"
+            f" {failed} of them failed. {conflicts} documents were not put where others are;"
+            f" {replication.without_storage} further entities have no storage account."
+            " Its report says more.",
         ),
     )

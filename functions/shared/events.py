@@ -80,6 +80,8 @@ class ReplicationFinished(BaseModel):
     failed: int
     conflicts: int
     without_storage: int
+    summary: str
+    """The same for a person: a rule's template can put no numbers into a text everywhere."""
 
 
 def publish(bus_name: str, domain: str, detail: Detail[Any]) -> None:

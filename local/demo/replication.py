@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -32,10 +31,9 @@ from local.providers.accounts import (
     stored_credentials,
 )
 from local.providers.client import Simulator
-from replication.rules.due_dates import BusinessCalendar
-from replication.rules.paths import document_path, folder_names, folders_of
+from local.providers.contents import documents_there, wanted_documents
+from replication.rules.paths import folder_names
 from replication.rules.periods import Period
-from replication.rules.templates import known, render
 from shared.customers import Customer, Entity
 from shared.times import parse_time
 
@@ -139,7 +137,7 @@ def provider_of(customer_id: str) -> str:
 
 def documents_of(scene: Scene, entities: list[Entity]) -> dict[str, str]:
     """Every document that a customer is to get, worked out here once more."""
-    found = {}
+    found: dict[str, str] = {}
     folders = folder_names([(entity.entity_id, entity.name) for entity in entities])
     for entity in entities:
         chart = f"number,account\r\n1000,Bank of {entity.name}\r\n1200,Receivables\r\n".encode()
@@ -149,19 +147,9 @@ def documents_of(scene: Scene, entities: list[Entity]) -> dict[str, str]:
             Body=chart,
             ChecksumAlgorithm="SHA256",
         )
-        calendar = BusinessCalendar(
-            weekend=entity.weekend, holidays=entity.holidays, closed_on=entity.closed_on
-        )
-        contents = {"Bank/Chart of accounts.csv": chart}
-        contents |= dict(
-            render(known(name), entity.name, scene.period, calendar) for name in entity.templates
-        )
-        of_templates = [known(name).folder for name in entity.templates]
+        standing = {"Bank/Chart of accounts.csv": chart}
         folder = folders[entity.entity_id]
-        made = folders_of(folder, scene.period, entity.folders, of_templates)
-        for path, content in contents.items():
-            place = document_path(folder, scene.period, path, made)
-            found[place] = sha256(content).hexdigest()
+        found |= wanted_documents(entity, folder, scene.period, standing)
     return found
 
 
@@ -321,7 +309,8 @@ def compare(scene: Scene) -> bool:
     """Whether each customer has what they were to get, byte for byte, and nothing else."""
     counts = Counter[str]()
     for customer_id, wanted in scene.wanted.items():
-        there = files_of(scene, customer_id)
+        simulator = scene.simulators[provider_of(customer_id)]
+        there = documents_there(simulator, customer_id)
         counts["arrived"] += sum(there.get(path) == digest for path, digest in wanted.items())
         counts["wanted"] += len(wanted)
         counts["extra"] += len(set(there) - set(wanted))
@@ -332,17 +321,6 @@ def compare(scene: Scene) -> bool:
         style="green" if good else "red",
     )
     return good
-
-
-def files_of(scene: Scene, customer_id: str) -> dict[str, str]:
-    """A customer's documents, below the place where their books are, with their SHA-256."""
-    provider = provider_of(customer_id)
-    found = scene.simulators[provider].files(customer_id)
-    if provider == "webdav":
-        return found
-    # The bucket comes first, and a folder is an empty object.
-    below = {path.partition("/")[2]: digest for path, digest in found.items()}
-    return {path: digest for path, digest in below.items() if not path.endswith("/")}
 
 
 def download(scene: Scene, path: str) -> bytes:

@@ -64,9 +64,12 @@ def document_path(
     segments = _segments(path)
     if not segments:
         raise ValueError("the path of a document must end with its name")
-    folder = "/".join((*_root(entity_folder, period), *segments[:-1]))
     there = {_key(one): one for one in folders}
-    return f"{there.get(_key(folder), folder)}/{segments[-1]}"
+    folder = ""
+    for name in (*_root(entity_folder, period), *segments[:-1]):
+        below = f"{folder}/{name}" if folder else name
+        folder = there.get(_key(below), below)
+    return f"{folder}/{segments[-1]}"
 
 
 def _root(entity_folder: str, period: Period) -> tuple[str, ...]:

@@ -38,6 +38,10 @@ def test_tells_the_sums_of_all_services(finish, around):
     ended, [event] = finish()
 
     assert ended
+    summary = event["detail"]["data"].pop("summary")
+    assert summary.startswith(
+        "Replication 2026-12-all has finished: 17 entities, 2 of them failed."
+    )
     assert event["detail"]["data"] == {
         "replication_id": "2026-12-all",
         "period": "2026-12",

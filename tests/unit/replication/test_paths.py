@@ -1,6 +1,7 @@
 """What folders and documents are called, and which there are."""
 
 import unicodedata
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -178,11 +179,22 @@ def test_a_document_lies_in_a_folder_that_is_made_however_that_is_written(own, f
     path = document_path("Depot", DECEMBER, f"{folder}/A.csv", made)
 
     wanted = folders_of("Depot", DECEMBER, [folder], [])[-1]
-    same = [one for one in made if one.casefold() == wanted.casefold()]
-    assert path == f"{(same or [wanted])[0]}/A.csv"
+    assert path.casefold() == f"{wanted}/A.csv".casefold()
+    names = path.split("/")[:-1]
+    for prefix in accumulate(names, "{}/{}".format):
+        same = [one for one in made if one.casefold() == prefix.casefold()]
+        assert prefix in (same or [prefix])
 
 
 @pytest.mark.parametrize("path", ["", "/", "..", "../a.csv", "a/./b.csv"])
 def test_a_document_has_a_name_and_lies_nowhere_else(path):
     with pytest.raises(ValueError, match="must"):
         document_path("Depot", DECEMBER, path)
+
+
+def test_a_document_lies_in_a_folder_that_is_written_otherwise_at_any_depth():
+    folders = ["Depot", "Depot/2026-12", "Depot/2026-12/Bank"]
+
+    path = document_path("Depot", DECEMBER, "bank/2026/a.csv", folders)
+
+    assert path == "Depot/2026-12/Bank/2026/a.csv"
