@@ -1,0 +1,208 @@
+"""The month that is replicated before and after: customers, documents, and what must arrive."""
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from customers.table import save_customer, save_entity
+from local.cloud.client import Cloud
+from local.providers.accounts import open_account
+from local.providers.client import Simulator
+from replication.rules.due_dates import BusinessCalendar
+from replication.rules.paths import document_path, folder_names, folders_of
+from replication.rules.periods import Period
+from replication.rules.templates import known, render
+from shared.customers import Customer, Entity, StorageAccount
+
+PROFILES = {"webdav": "nextcloud", "s3": "s3"}
+FOLDERS = (
+    *("Bank", "Payroll", "Suppliers", "Customers", "Freight/Bills", "Freight/Tolls", "Fuel"),
+    *("Fixed assets", "Taxes", "Contracts", "Insurance", "Übersicht"),
+)
+TEMPLATES = ("month-end-checklist", "bank-reconciliation")
+LATENCY = {"seconds": 0.05, "jitter": 0.03}
+"""What the simulators take for an answer."""
+
+
+@dataclass
+class Month:
+    """Customers with entities at two providers. `rates` are the providers' limits in units a
+    second; customers are shared out so that each provider's quota forces about the same time.
+    """
+
+    cloud: Cloud
+    rates: dict[str, float]
+    number: int
+    entities_each: int
+    documents_each: int
+    seed: int
+    customers: dict[str, str] = field(default_factory=dict)
+    """Provider by customer."""
+
+    entities: dict[str, list[Entity]] = field(default_factory=dict)
+    """By customer."""
+
+    contents: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
+    """By customer and entity, documents by their paths in the period's folder."""
+
+    def __post_init__(self) -> None:
+        chance = random.Random(self.seed)
+        share = self.rates["webdav"] / sum(self.rates.values())
+        of_webdav = min(max(round(self.number * share), 1), self.number - 1)
+        for number in range(self.number):
+            customer_id = f"m{number:03}"
+            # Mixed, as customers are.
+            before, after = (number * of_webdav // self.number, (number + 1) * of_webdav)
+            self.customers[customer_id] = "webdav" if after // self.number > before else "s3"
+            self.entities[customer_id] = [
+                self._entity(chance, customer_id, each) for each in range(self.entities_each)
+            ]
+
+    def _entity(self, chance: random.Random, customer_id: str, number: int) -> Entity:
+        entity_id = f"e{number:03}"
+        folders = chance.sample(FOLDERS, chance.randint(3, 9))
+        documents = chance.randint(self.documents_each // 2, self.documents_each * 3 // 2)
+        self.contents[customer_id, entity_id] = {
+            f"{chance.choice(folders)}/Document {each:03}.bin": chance.randbytes(
+                chance.randint(500, 30_000)
+            )
+            for each in range(documents)
+        }
+        return Entity(
+            customer_id=customer_id,
+            entity_id=entity_id,
+            name=f"Depot {customer_id} {number}",
+            folders=tuple(folders),
+            templates=TEMPLATES,
+            holidays="DE",
+        )
+
+    # --- before
+
+    def store_documents(self) -> None:
+        """Put what every period begins with into our own bucket."""
+        bucket = self.cloud.outputs["DocumentsBucketName"]
+        objects = [
+            (f"documents/{customer_id}/{entity_id}/{path}", content)
+            for (customer_id, entity_id), contents in self.contents.items()
+            for path, content in contents.items()
+        ]
+        s3 = self.cloud.s3
+        with ThreadPoolExecutor(4) as threads:
+            put = lambda one: s3.put_object(  # noqa: E731
+                Bucket=bucket, Key=one[0], Body=one[1], ChecksumAlgorithm="SHA256"
+            )
+            list(threads.map(put, objects))
+
+    @contextmanager
+    def providers(self, folder: Path) -> Iterator[dict[str, Simulator]]:
+        """Simulators on which nothing is yet, with an account for each customer."""
+        with ExitStack() as stack:
+            simulators = {
+                provider: stack.enter_context(
+                    Simulator(profile, folder / provider, settings=self._settings(provider))
+                )
+                for provider, profile in PROFILES.items()
+            }
+            table = self.cloud.outputs["CustomersTableName"]
+            for customer_id, provider in self.customers.items():
+                account = open_account(self.cloud.endpoint, simulators[provider], customer_id)
+                self._store(table, customer_id, account)
+            for simulator in simulators.values():
+                simulator.clear_stats()  # Buckets were made.
+            yield simulators
+
+    def _settings(self, provider: str) -> dict[str, Any]:
+        limits: list[dict[str, Any]] = [limit_of(self.rates[provider])]
+        if provider == "s3":
+            limits += [{"scope": "writes", "units": None}, {"scope": "reads", "units": None}]
+        return {"limits": limits, "latency": LATENCY}
+
+    def _store(self, table: str, customer_id: str, account: StorageAccount) -> None:
+        customer = Customer(customer_id=customer_id, name=f"Haulier {customer_id}", storage=account)
+        save_customer(self.cloud.dynamodb, table, customer)
+        for entity in self.entities[customer_id]:
+            save_entity(self.cloud.dynamodb, table, entity)
+
+    # --- what it takes
+
+    def number_of_entities(self, provider: str) -> int:
+        return sum(
+            len(self.entities[customer_id])
+            for customer_id, own in self.customers.items()
+            if own == provider
+        )
+
+    def units(self, provider: str, period: Period) -> int:
+        """Requests that are needed if each is made once: one for each folder and document."""
+        return sum(
+            len(self.wanted(customer_id, period))
+            for customer_id, own in self.customers.items()
+            if own == provider
+        )
+
+    # --- after
+
+    def wanted(self, customer_id: str, period: Period) -> dict[str, str | None]:
+        """All that a customer is to have: the SHA-256 of each document, None of a folder."""
+        entities = self.entities[customer_id]
+        names = folder_names([(entity.entity_id, entity.name) for entity in entities])
+        wanted: dict[str, str | None] = {}
+        for entity in entities:
+            folder = names[entity.entity_id]
+            of_templates = [known(name).folder for name in entity.templates]
+            folders = folders_of(folder, period, entity.folders, of_templates)
+            wanted |= dict.fromkeys(folders)
+            calendar = BusinessCalendar(
+                weekend=entity.weekend, holidays=entity.holidays, closed_on=entity.closed_on
+            )
+            contents = dict(self.contents[customer_id, entity.entity_id])
+            contents |= dict(
+                render(known(name), entity.name, period, calendar) for name in entity.templates
+            )
+            for path, content in contents.items():
+                place = document_path(folder, period, path, folders)
+                wanted[place] = sha256(content).hexdigest()
+        return wanted
+
+    def faults(self, simulators: dict[str, Simulator], period: Period) -> dict[str, int]:
+        """How much is missing, extra or different, compared byte for byte."""
+        faults = {"missing": 0, "extra": 0, "different": 0}
+        trees = {provider: one.tree() for provider, one in simulators.items()}
+        for customer_id, provider in self.customers.items():
+            wanted = self.wanted(customer_id, period)
+            there = {
+                _without_bucket(path, provider): None if path.endswith("/") else entry["sha256"]
+                for path, entry in trees[provider][customer_id].items()
+            }
+            there.pop("", None)
+            faults["missing"] += len(wanted.keys() - there.keys())
+            faults["extra"] += len(there.keys() - wanted.keys())
+            faults["different"] += sum(
+                there[path] != wanted[path] for path in wanted.keys() & there.keys()
+            )
+        return faults
+
+
+def _without_bucket(path: str, provider: str) -> str:
+    """Below the place where a customer's books are; a folder without the `/` that S3 gives it."""
+    return path.partition("/")[2].rstrip("/") if provider == "s3" else path
+
+
+def limit_of(rate: float) -> dict[str, Any]:
+    """A simulator's limit: a bucket that holds the units of a second."""
+    return {"scope": "server", "units": rate, "seconds": 1, "per": "all", "shape": "bucket"}
+
+
+def months() -> Iterator[Period]:
+    """One month after another: each is replicated once."""
+    period = Period.of(datetime.now(UTC).date())
+    while True:
+        period = period.following
+        yield period
