@@ -108,6 +108,9 @@ def upload_document(
 def keys_below(prefix: str, after: str) -> Iterator[tuple[str, int]]:
     """The documents of a source behind a key, each with how many of its page are left, itself
     among them.
+
+    Those before are read again and left out here: LocalStack's StartAfter goes by the order of
+    encoded keys, and loses some with characters such as spaces and umlauts.
     """
     pages = (
         s3()
@@ -115,12 +118,12 @@ def keys_below(prefix: str, after: str) -> Iterator[tuple[str, int]]:
         .paginate(
             Bucket=DOCUMENTS_BUCKET_NAME,
             Prefix=prefix,
-            StartAfter=after,
             PaginationConfig={"PageSize": KEYS_AT_ONCE},
         )
     )
     with transient_failures():
         for page in pages:
             found = [one["Key"] for one in page.get("Contents", []) if one["Key"][-1] != "/"]
-            for number, key in enumerate(found):
-                yield key, len(found) - number
+            left = [key for key in found if key.encode() > after.encode()]
+            for number, key in enumerate(left):
+                yield key, len(left) - number

@@ -257,7 +257,7 @@ def test_an_error_of_dynamodb_is_retried_under_both_of_its_names():
 
 
 def children(tasks: list[tuple[asl.Scope, str, dict[str, Any]]] = TASKS) -> set[str]:
-    """The machines that others run as a part of theirs, and wait for: failures are recorded there."""
+    """The machines that others run as a part of theirs: they wait, and record failures."""
     started = {
         other
         for _, _, state in tasks

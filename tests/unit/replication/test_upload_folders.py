@@ -178,6 +178,23 @@ def test_reads_more_than_one_page_of_documents(entity):
     assert len(entity.storage.files) == 7
 
 
+def test_goes_on_among_names_with_spaces_and_umlauts(entity):
+    """Their order is that of S3, whatever an engine makes of encoded keys."""
+    entity.set_up(templates=())
+    names = ["Bank/a.pdf", "Bank/Über sicht.txt", "Bank/b c.pdf", "Bank/(1).pdf", "Zoll/ä.pdf"]
+    for name in names:
+        put(entity, name, name.encode())
+    cursor = before_upload(entity)
+    status = "more"
+    for name in names:
+        entity.storage.before["upload", f"{FOLDER}/{name}"] = [raises(Pause(None))]
+    while status == "more":
+        output = entity.step("upload_folders", cursor)
+        cursor, status = output["cursor"], output["status"]
+
+    assert entity.storage.files == {f"{FOLDER}/{name}": name.encode() for name in names}
+
+
 def test_leaves_out_the_empty_objects_by_which_consoles_mark_folders(entity):
     entity.set_up(templates=())
     put(entity, "Bank/", b"")
