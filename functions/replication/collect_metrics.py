@@ -56,7 +56,7 @@ MOST_BEATS = 1000
 """Of one execution, whose history would be full after some 1,700."""
 
 MOST_ATTEMPTS = 5
-"""How many workers a batch gets until what is left of it has failed."""
+"""How many workers may go, and no entity end, until what is left of a batch has failed."""
 
 LOOKED_AFTER_AT_ONCE = 20
 """How many batches without progress are looked after in one beat."""
@@ -120,15 +120,19 @@ def told_apart(opened: list[Batch]) -> tuple[list[Batch], list[Batch]]:
     for batch in opened:
         if batch.put_off:
             again.append(batch)
-        elif seconds_since(batch.seen_at) < PATIENCE_SECONDS or looks == 0 or is_alive(batch):
+            continue
+        if seconds_since(batch.seen_at) < PATIENCE_SECONDS or looks == 0:
             running.append(batch)
-        elif batch.attempt >= MOST_ATTEMPTS:
+            continue
+        looks -= 1
+        if is_alive(batch):
+            running.append(batch)
+        elif batch.broken_off + 1 >= MOST_ATTEMPTS:
             give_up(batch)
         else:
             count("WorkerGone")
             logger.warning("a worker has gone", batch=batch.batch, attempt=batch.attempt)
             again.append(batch)
-            looks -= 1
     return running, again
 
 

@@ -74,13 +74,19 @@ def create_replication(replication: Replication) -> bool:
 
 
 def change_state(
-    replication_id: str, before: Iterable[State], after: State, **values: str | int
+    replication_id: str,
+    before: Iterable[State],
+    after: State,
+    *,
+    of_plan: int | None = None,
+    **values: str | int,
 ) -> bool:
-    """Move a replication on; False where it is in none of the states `before`.
+    """Move a replication on; False where it is in none of the states `before`, or not at `of_plan`.
 
     What it had failed with before is not so any more, unless it is told again.
     """
     states = {f":before{number}": state for number, state in enumerate(before)}
+    condition = f"#state IN ({', '.join(states)})"
     names = {"#state": "state", "#open": "open"} | {f"#{name}": name for name in values}
     sets = ["#state = :after", *(f"#{name} = :{name}" for name in values)]
     given: dict[str, Any] = {":after": after, **states}
@@ -93,12 +99,16 @@ def change_state(
         sets.append("#open = :open")
     names |= {f"#{name}": name for name in removed}
     gone = ", ".join(f"#{name}" for name in removed)
+    if of_plan is not None:
+        condition += " AND #plan = :of_plan"
+        names["#plan"] = "plan"
+        given[":of_plan"] = of_plan
     reply = conditionally(
         lambda: dynamodb().update_item(
             TableName=REPLICATIONS_TABLE_NAME,
             Key=_key(replication_id, "replication"),
             UpdateExpression=f"SET {', '.join(sets)}" + (f" REMOVE {gone}" if gone else ""),
-            ConditionExpression=f"#state IN ({', '.join(states)})",
+            ConditionExpression=condition,
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=to_attributes(given),
         )
@@ -223,9 +233,14 @@ def open_batches(replication_id: str, provider: str) -> list[Batch]:
 
 
 def batches_of(replication_id: str, provider: str | None = None) -> Iterator[Batch]:
-    """All batches of a replication, or of one provider, in the order of their numbers."""
+    """All batches of a replication, or of one provider, in the order of their numbers.
+
+    What lies behind its service's last batch was left by a plan that broke off, and is nobody's.
+    """
     prefix = _BATCHES if provider is None else f"{_BATCHES}{provider}#"
-    return (_batch(item) for item in _items(replication_id, prefix))
+    last = _last_batches(replication_id)
+    found = (_batch(item) for item in _items(replication_id, prefix))
+    return (batch for batch in found if batch.batch <= last.get(batch.provider, 0))
 
 
 def page_of_batches(replication_id: str, first: str) -> tuple[list[tuple[str, Batch]], str | None]:
@@ -242,11 +257,19 @@ def page_of_batches(replication_id: str, first: str) -> tuple[list[tuple[str, Ba
             },
             Limit=_A_PAGE + 1,
         )
-    found = [(item["item"]["S"], _batch(to_values(item))) for item in reply["Items"]]
-    if len(found) > _A_PAGE:
-        return found[:_A_PAGE], found[_A_PAGE][0]
-    last = reply.get("LastEvaluatedKey")  # A page is 1 MB at most.
-    return found, last["item"]["S"] if last and found else None
+    items = [(item["item"]["S"], _batch(to_values(item))) for item in reply["Items"]]
+    reached = reply.get("LastEvaluatedKey")  # A page is 1 MB at most.
+    following = reached["item"]["S"] if reached and items else None
+    if len(items) > _A_PAGE:
+        following = items[_A_PAGE][0]
+    last = _last_batches(replication_id)
+    found = [(name, one) for name, one in items[:_A_PAGE] if one.batch <= last.get(one.provider, 0)]
+    return found, following
+
+
+def _last_batches(replication_id: str) -> dict[str, int]:
+    """By provider, the number of its service's last batch."""
+    return {service.provider: service.batches for service in services_of(replication_id)}
 
 
 def start_batch(batch: Batch, at: str) -> Batch | None:
@@ -258,6 +281,7 @@ def start_batch(batch: Batch, at: str) -> Batch | None:
         "attempt": batch.attempt + 1,
         "open": f"{batch.replication_id}#{batch.provider}",
         "put_off": False,
+        "broken_off": batch.broken_off + (batch.attempt > 0 and not batch.put_off),
         "seen_at": at,
         "started_at": batch.started_at or at,
     }
@@ -279,6 +303,8 @@ def record_outcome(
 ) -> bool:
     """Note what has come of an entity, and which one is next; False where the attempt is over."""
     sets: dict[str, Any] = {"seen_at": at, "put_off": put_off, "current": _json(current)}
+    if outcome is not None:
+        sets["broken_off"] = 0
     return _update_batch(batch, sets, condition=_STILL_OPEN, outcome=outcome)
 
 

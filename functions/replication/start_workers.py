@@ -54,7 +54,8 @@ def handler(event: Input, context: LambdaContext) -> Output:
         for number in range(service.started + 1, last + 1):
             start_worker(get_batch(replication_id, provider, number), 0)
             started += 1
-            update_service(service, started=number)
+            if not update_service(service, started=number):
+                break  # Another run has the service by now; it goes on.
     except TransientError as error:
         # What is not started is left to the next beat: it must not wait for a retry of this one.
         count("StartLeftToNextBeat")

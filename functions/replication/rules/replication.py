@@ -139,6 +139,8 @@ class Batch(_Record):
     """There from the first start until all its entities have ended."""
     put_off: bool = False
     """Its worker has stopped because of a pause or a cancellation."""
+    broken_off: int = 0
+    """How many workers have gone since the last entity ended: to be put off is none of it."""
     seen_at: str = ""
     started_at: str = ""
     outcomes: dict[str, Outcome] = {}

@@ -6,6 +6,8 @@ import pytest
 
 from replication.rules.quota import Quota
 from replication.rules.replication import Current, Outcome
+from shared.errors import TransientError
+from tests.unit.aws_errors import fails_with
 
 from .factories import NOW, any_batch, any_replication, any_service, at, refs, started
 
@@ -42,6 +44,10 @@ def set_rate(around, rate, cooldown_until=0.0, scope="server#cloud.example"):
             "state": {"S": state},
         },
     )
+
+
+def lost():
+    raise TransientError("Lost", "the reply was lost")
 
 
 def batches(number, **changed):
@@ -144,6 +150,7 @@ def test_a_batch_whose_workers_break_off_again_and_again_has_failed(beat, around
     batch = started(
         any_batch(),
         attempt=5,
+        broken_off=4,
         seen_at=at(-61),
         outcomes={"0": Outcome(state="DONE", counts={"calls": 12})},
         current=Current(position=1),
@@ -158,14 +165,60 @@ def test_a_batch_whose_workers_break_off_again_and_again_has_failed(beat, around
     assert (service.done, service.failed, service.counts) == (1, 1, {"calls": 12})
 
 
-def test_looks_after_a_few_in_each_beat(beat, around, module):
-    own = [started(batch, seen_at=at(-61)) for batch in batches(30)]
-    around.put(any_replication(), any_service(batches=30, started=30), *own)
+def test_a_batch_that_was_put_off_many_times_is_not_given_up(beat, around):
+    """Pauses are nobody's fault: only workers that have gone count."""
+    batch = started(any_batch(), attempt=9, broken_off=3, seen_at=at(-61))
+    around.put(any_replication(), any_service(batches=1, started=1), batch)
+
+    assert beat()["again"] == [{"batch": 1, "attempt": 9}]
+
+
+def test_a_batch_is_given_up_once_where_the_beat_is_repeated(beat, around):
+    batch = started(any_batch(), broken_off=4, seen_at=at(-61))
+    around.put(any_replication(), any_service(batches=2, started=2), batch)
+    around.put(started(any_batch(batch=2)))
+
+    for _ in range(2):
+        beat()
+
+    assert (around.service().failed, around.service().ended_batches) == (2, 1)
+
+
+def test_a_worker_that_is_given_up_and_lives_changes_nothing_any_more(beat, around):
+    batch = started(any_batch(), broken_off=4, seen_at=at(-61))
+    around.put(any_replication(), any_service(batches=1, started=1), batch)
+    beat()
+    before = around.items()
+
+    ended = Outcome(state="DONE")
+    assert not around.table.record_outcome(batch, (0, ended), Current(position=1), at(), False)
+    assert around.items() == before
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "FAILED"])
+def test_looks_after_a_few_in_each_beat(beat, around, module, status, intercept):
+    own = [started(batch, seen_at=at(-61)) for batch in batches(25)]
+    around.put(any_replication(), any_service(batches=25, started=25), *own)
+    for batch in own:
+        around.start("ReplicationWorker", f"2026-12-all-webdav-{batch.batch}-1", status)
+    looks = []
+    for nth in range(1, 26):
+        intercept("DescribeExecution", before=lambda: looks.append(1), nth=nth)
 
     beat()
 
-    # What was not looked after counts as running.
-    assert around.service().beat["workers"] == 30 - module.LOOKED_AFTER_AT_ONCE
+    assert len(looks) == module.LOOKED_AFTER_AT_ONCE
+
+
+def test_comes_to_those_that_it_has_not_looked_after_in_the_next_beat(beat, around):
+    own = [started(batch, seen_at=at(-61)) for batch in batches(25)]
+    around.put(any_replication(), any_service(batches=25, started=25), *own)
+    for batch in own[:20]:
+        around.start("ReplicationWorker", f"2026-12-all-webdav-{batch.batch}-1")
+    set_rate(around, 1000.0)
+
+    assert beat()["verdict"] == "wait"
+    assert [one["batch"] for one in beat()["again"]] == [21, 22, 23, 24, 25]
 
 
 # --- forecast and progress
@@ -268,6 +321,63 @@ def test_stops_when_the_last_worker_has_put_its_batch_off(beat, around, state):
     around.put(started(own[1], put_off=True))
     assert beat()["verdict"] == "stopped"
     assert around.service().state == "STOPPED"
+
+
+def test_a_service_that_ends_while_it_is_paused_has_finished(beat, around, cloud):
+    published = cloud.watch_bus()
+    around.put(any_replication(state="PAUSED"), any_service(batches=1, started=1, ended_batches=1))
+
+    assert beat()["verdict"] == "finished"
+
+    assert (around.service().state, around.replication().state) == ("FINISHED", "FINISHED")
+    assert len(published()) == 1
+
+
+def test_a_beat_that_breaks_off_before_the_end_was_told_ends_it_the_next_time(
+    beat, around, cloud, intercept
+):
+    published = cloud.watch_bus()
+    around.put(any_replication(), any_service(batches=1, started=1, ended_batches=1))
+    intercept("PutEvents", before=fails_with("ThrottlingException"))
+    with pytest.raises(TransientError):
+        beat()
+    assert (around.service().state, around.replication().state) == ("FINISHED", "RUNNING")
+
+    assert beat()["verdict"] == "finished"
+
+    assert around.replication().state == "FINISHED"
+    assert len(published()) == 1
+
+
+def test_a_stopped_service_goes_on_with_what_was_put_off_when_it_is_resumed(beat, around):
+    around.put(any_replication(state="PAUSED"), any_service(batches=1, started=1))
+    around.put(started(any_batch(), put_off=True))
+    beat()
+    around.put(any_replication())
+
+    assert beat()["again"] == [{"batch": 1, "attempt": 1}]
+
+
+def test_a_handover_whose_reply_was_lost_is_left_to_the_schedule(beat, around, module, intercept):
+    around.put(any_replication(), any_service(started=3), *map(started, batches(3)))
+    intercept("UpdateItem", after=lost, nth=2)
+    with pytest.raises(TransientError):
+        beat(module.MOST_BEATS - 1)
+
+    assert beat(module.MOST_BEATS - 1)["verdict"] == "taken_over"
+    assert around.service().run == 2
+
+
+def test_a_run_that_is_over_neither_stops_nor_finishes_a_service(beat, around, intercept):
+    around.put(any_replication(state="CANCELLED"), any_service(started=3))
+
+    def take_over():
+        around.table.update_service(around.service(), run=2)
+
+    intercept("UpdateItem", before=take_over)
+
+    assert beat()["verdict"] == "taken_over"
+    assert around.service().state == "RUNNING"
 
 
 def test_hands_over_long_before_its_history_is_full(beat, around, module):

@@ -119,3 +119,33 @@ def test_leaves_to_the_next_beat_what_cannot_be_started_now(start, around, monke
 
     assert start(new=3) == {"started": 1}
     assert around.service().started == 1
+
+
+def test_starts_no_more_when_another_run_takes_over_in_the_middle(start, around, intercept):
+    def take_over():
+        around.table.update_service(around.service(), run=2)
+
+    intercept("StartExecution", after=take_over)
+
+    start(new=3)
+
+    assert workers(around) == ["2026-12-all-webdav-1-1"]
+    assert around.service().started == 0
+
+
+@pytest.mark.parametrize("put_off", [True, False])
+def test_counts_workers_that_have_gone_and_not_those_that_were_put_off(start, around, put_off):
+    around.put(started(any_batch(), attempt=3, broken_off=1, put_off=put_off))
+
+    start(again=[(1, 3)])
+
+    assert around.batch().broken_off == (1 if put_off else 2)
+
+
+def test_two_beats_at_once_start_one_worker_for_a_batch(start, around, intercept):
+    intercept("UpdateItem", before=lambda: start(new=1))
+
+    start(new=1)
+
+    assert workers(around) == ["2026-12-all-webdav-1-1"]
+    assert around.batch().attempt == 1
