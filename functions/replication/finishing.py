@@ -2,27 +2,37 @@
 
 import os
 
-from replication.replications_table import change_state, services_of
-from replication.rules.replication import Replication, Service
+from replication.replications_table import change_state, known_replication, services_of
+from replication.rules.replication import Replication, Service, State
 from shared.events import Detail, ReplicationFinished, publish
 from shared.observability import count, logger
 from shared.times import format_time, now
 
 EVENT_BUS_NAME = os.environ["EVENT_BUS_NAME"]
+_MAY_FINISH: tuple[State, ...] = ("RUNNING", "PAUSED")
 
 
 def finish_if_all_have(replication: Replication) -> bool:
     """End a replication whose services have all finished, and tell so.
 
     The event comes first: a step that breaks off in between runs again, and the event's id is the
-    same then.
+    same then. What was cancelled, or is being planned again, does not end here.
     """
+    replication = known_replication(replication.replication_id)
+    if replication.state not in _MAY_FINISH:
+        return False
     services = services_of(replication.replication_id)
     if any(service.state != "FINISHED" for service in services):
         return False
     at = format_time(now())
     publish(EVENT_BUS_NAME, "replication", finished_event(replication, services, at))
-    if change_state(replication.replication_id, ["RUNNING", "PAUSED"], "FINISHED", finished_at=at):
+    if change_state(
+        replication.replication_id,
+        _MAY_FINISH,
+        "FINISHED",
+        of_plan=replication.plan,
+        finished_at=at,
+    ):
         count("ReplicationFinished")
         logger.info("replication finished")
     return True

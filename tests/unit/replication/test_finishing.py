@@ -4,6 +4,9 @@ import importlib
 
 import pytest
 
+from shared.errors import TransientError
+from tests.unit.aws_errors import fails_with
+
 from .factories import any_replication, any_service
 
 MODULE = "replication.collect_metrics"
@@ -53,12 +56,32 @@ def test_tells_the_sums_of_all_services(finish, around):
     }
 
 
-def test_an_end_that_is_told_twice_is_the_same_event(finish, around):
+def test_an_end_that_is_told_twice_is_the_same_event(finish, around, intercept):
     around.put(any_replication(), any_service(state="FINISHED"))
+    intercept("UpdateItem", before=fails_with("ThrottlingException"))
+    with pytest.raises(TransientError):
+        finish()
 
-    events = [event for _ in range(2) for event in finish()[1]]
+    _, events = finish()
 
-    assert len({event["detail"]["event_id"] for event in events}) == 1
+    assert len(events) == 2
+    assert {event["detail"]["event_id"] for event in events} == {"2026-12-all-1-finished"}
+    assert around.replication().state == "FINISHED"
+
+
+def test_an_end_that_is_noted_is_not_told_again(finish, around):
+    around.put(any_replication(), any_service(state="FINISHED"))
+    finish()
+
+    assert finish() == (False, [])
+
+
+def test_the_end_of_a_retry_is_another_event(finish, around):
+    around.put(any_replication(plan=2), any_service(plan=2, state="FINISHED"))
+
+    _, [event] = finish()
+
+    assert event["detail"]["event_id"] == "2026-12-all-2-finished"
 
 
 def test_ends_although_it_was_paused_a_moment_before(finish, around):
@@ -69,9 +92,22 @@ def test_ends_although_it_was_paused_a_moment_before(finish, around):
     assert around.replication().state == "FINISHED"
 
 
-def test_a_cancelled_one_stays_cancelled(finish, around):
-    around.put(any_replication(state="CANCELLED"), any_service(state="FINISHED"))
+@pytest.mark.parametrize("state", ["CANCELLED", "PLANNING", "FAILED"])
+def test_one_that_is_cancelled_or_planned_again_does_not_end(finish, around, state):
+    around.put(any_replication(state=state), any_service(state="FINISHED"))
+
+    assert finish() == (False, [])
+    assert around.replication().state == state
+
+
+def test_an_end_does_not_end_the_retry_that_came_meanwhile(finish, around, intercept):
+    around.put(any_replication(), any_service(state="FINISHED"))
+
+    def retry():
+        around.table.change_state("2026-12-all", ["RUNNING"], "RUNNING", plan=2)
+
+    intercept("UpdateItem", before=retry)
 
     finish()
 
-    assert around.replication().state == "CANCELLED"
+    assert (around.replication().state, around.replication().plan) == ("RUNNING", 2)
