@@ -21,10 +21,11 @@ ALERTS_TOPIC_ARN = environ["ALERTS_TOPIC_ARN"]
 
 
 class ExecutionInput(TypedDict, total=False):
-    """What both machines are given; a plan has no provider."""
+    """What both machines are given; a plan has no provider, a service no plan."""
 
     replication_id: str
     provider: str
+    plan: int
 
 
 @step
@@ -38,7 +39,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         at = format_time(now())
         cause = execution.get("cause") or "It came to no state that could have said more."
         change_state(
-            replication_id, ["PLANNING"], "FAILED", finished_at=at, error=error, cause=cause
+            replication_id,
+            ["PLANNING"],
+            "FAILED",
+            of_plan=given["plan"],  # It may be planned again by now.
+            finished_at=at,
+            error=error,
+            cause=cause,
         )
         text = f"The plan of replication {replication_id} ended as {ended.status} with {error}."
         text += " Nothing of it was begun. When the cause is mended, retry it through the API."

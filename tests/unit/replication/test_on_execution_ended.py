@@ -2,6 +2,9 @@
 
 import pytest
 
+from shared.errors import TransientError
+from tests.unit.aws_errors import fails_with
+
 from .factories import any_replication, any_service
 
 MODULE = "replication.on_execution_ended"
@@ -56,3 +59,35 @@ def test_keeps_what_a_plan_has_said_itself(ended, around):
     ended("ReplicationPlan", "2026-12-all-1", "FAILED", replication_id="2026-12-all", plan=1)
 
     assert around.replication().error == "StorageRefused"
+
+
+def test_news_of_a_plan_does_not_fail_the_next_one(ended, around):
+    """It was retried before the event came, or the event came twice."""
+    around.put(any_replication(state="PLANNING", plan=2))
+
+    ended("ReplicationPlan", "2026-12-all-1", "FAILED", replication_id="2026-12-all", plan=1)
+
+    assert around.replication().state == "PLANNING"
+
+
+def test_a_plan_that_was_done_before_it_broke_off_stays_as_it_is(ended, around):
+    around.put(any_replication(state="RUNNING"))
+
+    ended("ReplicationPlan", "2026-12-all-1", "ABORTED", replication_id="2026-12-all", plan=1)
+
+    assert around.replication().state == "RUNNING"
+
+
+def test_an_alert_that_cannot_be_sent_fails_so_that_the_event_comes_again(ended, intercept, around):
+    around.put(any_replication(), any_service())
+    intercept("Publish", before=fails_with("ThrottledException"))
+
+    with pytest.raises(TransientError):
+        ended(
+            "ReplicationService",
+            "2026-12-all-webdav-1",
+            "FAILED",
+            replication_id="2026-12-all",
+            provider="webdav",
+            run=1,
+        )

@@ -56,3 +56,18 @@ def test_a_service_or_worker_that_fails_leaves_the_replication_alone(record, aro
     )
 
     assert around.replication().state == "RUNNING"
+
+
+def test_a_failure_that_is_recorded_twice_is_told_twice_and_noted_once(record, around):
+    around.put(any_replication(state="PLANNING"))
+
+    assert record(None, "write_batches", cause="any") == record(None, "write_batches", cause="any")
+    assert around.replication().state == "FAILED"
+
+
+def test_a_plan_that_fails_while_it_rests_leaves_the_pause_in_force(record, around):
+    around.put(any_replication(state="PAUSED", planned=False))
+
+    record(None, "group_entities")
+
+    assert around.replication().state == "PAUSED"
