@@ -1,10 +1,12 @@
 """What nothing drives is started again, later each time, and what is driven is left alone."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.unit.aws_errors import fails_with
 
-from .factories import any_replication, any_service, at
+from .factories import NOW, any_replication, any_service, at
 
 MODULE = "replication.watch_replications"
 
@@ -114,3 +116,68 @@ def test_one_that_cannot_be_looked_after_keeps_none_of_the_others_waiting(
 
     assert len(around.executions("ReplicationPlan")) == 1
     assert "replication not looked after" in capsys.readouterr().out
+
+
+def test_a_replication_whose_services_have_all_finished_gets_a_run_that_ends_it(watch, around):
+    """The last beat broke off before it had told the end."""
+    around.put(any_replication(), any_service(state="FINISHED", beat_at=at(-61)))
+    around.put(any_service(provider="s3", state="FINISHED", beat_at=at(-61)))
+
+    watch()
+
+    assert len(around.executions("ReplicationService")) == 1
+
+
+def test_a_service_that_has_finished_is_left_alone_while_others_have_not(watch, around):
+    around.put(any_replication(), any_service(provider="s3", state="FINISHED", beat_at=at(-600)))
+    around.put(any_service(beat_at=at(-5)))
+
+    watch()
+
+    assert around.executions("ReplicationService") == {}
+
+
+def test_a_plan_that_was_done_when_it_was_resumed_goes_on(watch, around):
+    around.put(any_replication(state="PLANNING", planned=True))
+    around.start("ReplicationPlan", "2026-12-all-1", "SUCCEEDED")
+
+    watch()
+
+    assert (around.replication().state, around.replication().error) == ("RUNNING", None)
+
+
+def test_a_service_that_cannot_be_looked_after_does_not_keep_the_other_waiting(
+    watch, around, intercept
+):
+    around.put(any_replication(), any_service(beat_at=at(-61)))
+    around.put(any_service(provider="s3", beat_at=at(-61)))
+    intercept("DescribeExecution", before=fails_with("AccessDeniedException"))
+
+    watch()
+
+    assert len(around.executions("ReplicationService")) == 1
+
+
+def test_a_start_that_is_lost_comes_again_after_a_longer_pause(watch, around, clock, intercept):
+    around.put(any_replication(), any_service(beat_at=at(-61)))
+    intercept("StartExecution", before=fails_with("ThrottlingException"))
+
+    watch()
+    assert (around.service().run, around.executions("ReplicationService")) == (2, {})
+
+    clock(NOW + timedelta(seconds=119))
+    watch()
+    assert around.service().run == 2
+
+    clock(NOW + timedelta(seconds=121))
+    watch()
+    assert list(around.executions("ReplicationService")) == ["2026-12-all-webdav-3"]
+
+
+def test_two_schedules_at_once_start_one_run(watch, around, intercept):
+    around.put(any_replication(), any_service(beat_at=at(-61)))
+    intercept("UpdateItem", before=watch)
+
+    watch()
+
+    assert list(around.executions("ReplicationService")) == ["2026-12-all-webdav-2"]
