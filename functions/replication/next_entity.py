@@ -54,13 +54,15 @@ def handler(event: Input, context: LambdaContext) -> Output:
     replication = known_replication(event["replication_id"])
     ended, current = what_follows(batch, event["entity"], event["outcome"])
     if ended is not None:
-        tell(*ended, batch)
         batch = batch.model_copy(
             update={"outcomes": batch.outcomes | {str(ended[0]): ended[1]}, "current": None}
         )
     if current is None and (position := batch.next_position()) is not None:
         current = Current(position=position)
-    return noted(replication, batch, ended, current)
+    output = noted(replication, batch, ended, current)
+    if ended is not None and output["status"] != "taken_over":
+        tell(*ended, batch)
+    return output
 
 
 def what_follows(

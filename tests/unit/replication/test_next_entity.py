@@ -5,6 +5,8 @@ import json
 import pytest
 
 from replication.rules.replication import Current, Outcome
+from shared.errors import TransientError
+from tests.unit.aws_errors import fails_with
 
 from .factories import any_batch, any_replication, any_service, refs, started
 
@@ -175,3 +177,68 @@ def test_logs_ids_and_no_names_of_a_failure(ask, around, capsys):
     line = [one for one in capsys.readouterr().out.splitlines() if "not replicated" in one]
     assert '"error":"StorageRefused"' in line[0]
     assert "Secret-Shop" not in line[0]
+
+
+def test_an_end_whose_reply_was_lost_counts_once(ask, around, intercept):
+    second = ask(ask(), done())
+
+    def lost():
+        raise TransientError("Lost", "the reply was lost")
+
+    intercept("TransactWriteItems", after=lost)
+    with pytest.raises(TransientError):
+        ask(second, done())
+
+    assert ask(second, done()) == {"status": "finished"}
+    assert (around.service().done, around.service().ended_batches) == (2, 1)
+
+
+def test_an_attempt_that_is_taken_over_at_the_last_entity_adds_nothing(ask, around, intercept):
+    second = ask(ask(), done())
+
+    def take_over():
+        around.table.start_batch(around.batch(), "2026-12-01T02:05:00Z")
+
+    intercept("TransactWriteItems", before=take_over)
+
+    assert ask(second, done()) == {"status": "taken_over"}
+    assert (around.service().done, around.service().ended_batches) == (0, 0)
+    assert around.batch().open is not None
+
+
+def test_an_entity_that_ends_shows_that_the_batch_is_not_broken(ask, around):
+    around.put(started(any_batch(), broken_off=4))
+
+    first = ask()
+    assert around.batch().broken_off == 4
+
+    ask(first, done())
+    assert around.batch().broken_off == 0
+
+
+def test_counts_an_entity_where_it_is_noted_and_not_where_that_fails(
+    ask, around, intercept, capsys
+):
+    first = ask()
+    intercept("UpdateItem", before=fails_with("ThrottlingException"))
+    capsys.readouterr()
+    with pytest.raises(TransientError):
+        ask(first, done())
+    assert "EntityReplicated" not in capsys.readouterr().out
+
+    ask(first, done())
+
+    assert capsys.readouterr().out.count('"EntityReplicated":[1.0]') == 1
+
+
+def test_a_batch_goes_on_where_it_was_put_off_when_it_is_resumed(ask, around):
+    first, cursor = ask(), {"stage": "upload_folders", "tally": {}}
+    around.put(any_replication(state="PAUSED"))
+    assert ask(first, {"status": "stopped", "cursor": cursor}) == {"status": "stopped"}
+    around.put(any_replication())
+    around.table.start_batch(around.batch(), "2026-12-01T02:05:00Z")
+
+    again = ask(attempt=2)
+
+    assert (again["position"], again["turn"], again["cursor"]) == (0, 2, cursor)
+    assert around.batch().put_off is False
