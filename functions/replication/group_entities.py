@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Literal, TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
 
 from replication.plans import GroupedCustomer, GroupedEntity, Groups, write_group
 from replication.replications_table import batches_of, known_replication, services_of
@@ -107,8 +108,12 @@ def named_customers(
     """The entities that were named, under their customers; counted where there is none such."""
     for customer_id, own in groupby(sorted(names), lambda name: name.partition("/")[0]):
         wanted = {name.partition("/")[2] for name in own}
-        customer = get_customer(CUSTOMERS_TABLE_NAME, customer_id)
-        entities = list(entities_of(CUSTOMERS_TABLE_NAME, customer_id)) if customer else []
+        try:
+            customer = get_customer(CUSTOMERS_TABLE_NAME, customer_id)
+            entities = list(entities_of(CUSTOMERS_TABLE_NAME, customer_id)) if customer else []
+        except ValidationError:  # It keeps nobody else from being replicated.
+            cursor["unreadable"] += len(wanted)
+            continue
         cursor["unknown"] += len(wanted - {entity.entity_id for entity in entities})
         if customer is not None:
             yield from grouped(cursor, customer, entities, wanted)

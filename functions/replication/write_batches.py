@@ -62,7 +62,11 @@ class Output(TypedDict):
 def handler(event: Input, context: LambdaContext) -> Output:
     replication = known_replication(event["replication_id"])
     cursor = event["cursor"] or Cursor(providers=[])
-    parts = event["groups"]["parts"]
+    parts = dict(event["groups"]["parts"])
+    if not replication.planned:
+        # A plan that broke off may have written services that this one has nothing for.
+        earlier = services_of(replication.replication_id)
+        parts = {service.provider: 0 for service in earlier} | parts
     left = sorted(set(parts) - set(cursor["providers"]))
     if left:
         write_provider(replication, event["plan"], left[0], parts[left[0]])

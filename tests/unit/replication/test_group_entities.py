@@ -154,3 +154,40 @@ def test_what_a_broken_off_plan_had_taken_up_is_taken_up_by_the_next(group, arou
 def test_an_execution_of_no_replication_is_an_error(group):
     with pytest.raises(LookupError, match="no replication"):
         group()
+
+
+def test_named_entities_of_a_customer_whose_record_makes_no_sense_are_counted(group, around):
+    names = ("1003/north", "1099/a", "1099/b")
+    around.put(any_replication(state="PLANNING", planned=False, entities=names))
+    around.put_customer(any_customer(), any_entity())
+    around.cloud.dynamodb.put_item(
+        TableName=around.cloud.name("CustomersTable"),
+        Item={"customer_id": {"S": "1099"}, "item": {"S": "customer"}, "plan": {"S": "gold"}},
+    )
+
+    found = group()
+
+    assert (found["cursor"]["unreadable"], found["cursor"]["unknown"]) == (2, 0)
+    assert [one["customer_id"] for one in groups(around)["webdav"]] == ["1003"]
+
+
+def test_named_entities_without_storage_are_counted(group, around):
+    around.put(any_replication(state="PLANNING", planned=False, entities=("1003/north",)))
+    around.put_customer(any_customer(storage=None), any_entity("north"), any_entity("south"))
+
+    cursor = group()["cursor"]
+
+    assert (cursor["without_storage"], cursor["parts"]) == (1, {})
+
+
+def test_what_a_plan_wrote_that_broke_off_is_nothing_that_failed(group, around):
+    """A batch behind the last one of its service is nobody's."""
+    failed = {"0": Outcome(state="FAILED", error="any")}
+    around.put(any_replication(state="PLANNING", plan=2), any_service(batches=1))
+    around.put(any_batch(entities=refs("a"), outcomes=failed))
+    around.put(any_batch(batch=2, entities=refs("b"), outcomes=failed))
+
+    group(plan=2)
+
+    names = [one["entities"][0]["entity_id"] for one in groups(around, plan=2)["webdav"]]
+    assert names == ["a"]

@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from replication.rules.replication import Outcome
+from shared.errors import TransientError
 
 from .factories import any_batch, any_replication, any_service, refs
 
@@ -224,3 +225,55 @@ def test_a_plan_that_broke_off_before_anything_was_begun_is_written_anew(write, 
     assert found["services"] == [{"provider": "webdav", "run": 2}]
     assert (service.batches, service.entities, service.retried) == (1, 1, 0)
     assert names_in([around.batch(1)]) == ["1003/x"]
+
+
+def test_a_provider_for_which_there_is_nothing_any_more_finishes_at_once(write, around):
+    """Its batches were written by a plan that broke off; its customer has moved since."""
+    around.put(any_replication(state="PLANNING", plan=2, planned=False))
+    around.put(any_service(provider="s3", plan=1, batches=1, entities=2))
+    around.put(any_batch(provider="s3"))
+    put_group("webdav", 1, {"1003": ["x"]}, plan=2)
+
+    found = write({"webdav": 1}, plan=2)
+    found = write({"webdav": 1}, found["cursor"], plan=2)
+
+    assert [one["provider"] for one in found["services"]] == ["s3", "webdav"]
+    assert (around.service("s3").batches, around.service("s3").entities) == (0, 0)
+    assert names_in(around.batches()) == ["1003/x"]
+
+
+def test_a_plan_that_another_execution_has_overtaken_takes_nothing_from_it(
+    write, around, intercept
+):
+    ended_with_failures(around)
+
+    def take_over():
+        around.table.update_service(around.service(), run=7)
+
+    intercept("PutItem", before=take_over)
+
+    with pytest.raises(TransientError, match="another execution"):
+        write({"webdav": 1}, plan=2)
+    assert (around.service().run, around.service().batches) == (7, 1)
+
+
+def test_a_second_retry_keeps_the_sums_of_the_first(write, around):
+    ended_with_failures(around)
+    write({"webdav": 1}, plan=2)
+    failed = {"0": Outcome(state="FAILED", error="any")}
+    again = around.batch(2)
+    taken = around.table.start_batch(again, again.started_at)
+    around.table.close_batch(taken, failed, "2026-12-01T03:00:00Z", {"calls": 4})
+    around.put(any_replication(state="PLANNING", plan=3))
+    put_group("webdav", 1, {"1003": ["b"]}, plan=3)
+
+    write({"webdav": 1}, plan=3)
+
+    service = around.service()
+    assert (service.done, service.failed, service.retried) == (1, 2, 2)
+    assert service.counts == {"calls": 4}
+    assert [one.outcomes.get("0", None) and one.outcomes["0"].plan for one in around.batches()] == [
+        None,
+        3,
+        None,
+    ]
