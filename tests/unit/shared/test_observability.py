@@ -155,3 +155,25 @@ def test_an_item_of_a_batch_fails_with_its_own_error(observability, context, cap
     assert (logged["message"], logged["error"]) == ("batch item failed", "LookupError")
     assert counted["BatchItemFailed"] == [1.0]
     assert "Miller" not in str(logged)
+
+
+def test_figures_of_the_moment_are_metrics_of_their_own_dimension(observability, context, capsys):
+    @observability.step
+    def handler(event, context):
+        observability.count("Any")
+        observability.measure({"Provider": "webdav"}, Workers=3, CallsLeft=0)
+        observability.measure({"Provider": "s3"}, Workers=5)
+
+    handler(EVENT, context)
+
+    first, second, counted = lines(capsys)
+    assert (first["Provider"], first["Workers"], first["CallsLeft"]) == ("webdav", [3.0], [0.0])
+    assert (second["Provider"], second["Workers"]) == ("s3", [5.0])
+    assert "CallsLeft" not in second
+    [described] = first["_aws"]["CloudWatchMetrics"]
+    assert "Provider" in described["Dimensions"][0]
+    assert described["Namespace"] == counted["_aws"]["CloudWatchMetrics"][0]["Namespace"]
+    # What a step counts stays without them.
+    assert "Provider" not in counted
+    assert (counted["Any"], counted["StepSucceeded"]) == ([1.0], [1.0])
+    assert "Workers" not in counted
