@@ -7,7 +7,7 @@ import pytest
 from replication.rules.quota import Quota
 from replication.rules.replication import Current, Outcome
 from shared.errors import TransientError
-from tests.unit.aws_errors import fails_with
+from tests.unit.aws_errors import fails_with, reply_is_lost
 
 from .factories import NOW, any_batch, any_replication, any_service, at, refs, started
 
@@ -44,10 +44,6 @@ def set_rate(around, rate, cooldown_until=0.0, scope="server#cloud.example"):
             "state": {"S": state},
         },
     )
-
-
-def lost():
-    raise TransientError("Lost", "the reply was lost")
 
 
 def batches(number, **changed):
@@ -360,7 +356,7 @@ def test_a_stopped_service_goes_on_with_what_was_put_off_when_it_is_resumed(beat
 
 def test_a_handover_whose_reply_was_lost_is_left_to_the_schedule(beat, around, module, intercept):
     around.put(any_replication(), any_service(started=3), *map(started, batches(3)))
-    intercept("UpdateItem", after=lost, nth=2)
+    intercept("UpdateItem", after=reply_is_lost, nth=2)
     with pytest.raises(TransientError):
         beat(module.MOST_BEATS - 1)
 

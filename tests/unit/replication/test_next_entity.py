@@ -6,7 +6,7 @@ import pytest
 
 from replication.rules.replication import Current, Outcome
 from shared.errors import TransientError
-from tests.unit.aws_errors import fails_with
+from tests.unit.aws_errors import fails_with, reply_is_lost
 
 from .factories import any_batch, any_replication, any_service, refs, started
 
@@ -182,10 +182,7 @@ def test_logs_ids_and_no_names_of_a_failure(ask, around, capsys):
 def test_an_end_whose_reply_was_lost_counts_once(ask, around, intercept):
     second = ask(ask(), done())
 
-    def lost():
-        raise TransientError("Lost", "the reply was lost")
-
-    intercept("TransactWriteItems", after=lost)
+    intercept("TransactWriteItems", after=reply_is_lost)
     with pytest.raises(TransientError):
         ask(second, done())
 
