@@ -5,7 +5,7 @@ It runs on the same emulator and the same simulators as Aftercall, with Aftercal
 clients: only the design differs. What it is given besides, so that it is no straw man:
 
 - connections that a warm function keeps, as Aftercall's own steps have them;
-- as many functions at once as the instance has processes for. On AWS it would have up to a
+- few functions at once, for which the instance has processes. On AWS it would have up to a
   thousand, and be refused far more often;
 - an orchestrator that goes on in another one before its time is up, and knows what is done;
 - a task that is tried again looks into folders first, and sends nothing that is there;
@@ -30,9 +30,6 @@ from replication.rules.periods import Period
 TABLE = "former-entities"
 ORCHESTRATOR = "former-orchestrate"
 TASK = "former-replicate-entity"
-OTHERS = 4
-"""Processes that are left to orchestrators: while one waits for the last task, others may begin."""
-
 SECONDS_BETWEEN_LOOKS = 1.0
 
 

@@ -21,11 +21,15 @@ from replication.rules.templates import known, render
 from shared.customers import Customer, Entity, StorageAccount
 
 PROFILES = {"webdav": "nextcloud", "s3": "s3"}
+NAMES = {"webdav": "Nextcloud", "s3": "S3"}
 FOLDERS = (
     *("Bank", "Payroll", "Suppliers", "Customers", "Freight/Bills", "Freight/Tolls", "Fuel"),
     *("Fixed assets", "Taxes", "Contracts", "Insurance", "Übersicht"),
 )
 TEMPLATES = ("month-end-checklist", "bank-reconciliation")
+BUCKET_SECONDS = 2.0
+"""For so long a provider's unused units are kept, as in local/providers/profiles.py."""
+
 LATENCY = {"seconds": 0.05, "jitter": 0.03}
 """What the simulators take for an answer."""
 
@@ -196,8 +200,9 @@ def _without_bucket(path: str, provider: str) -> str:
 
 
 def limit_of(rate: float) -> dict[str, Any]:
-    """A simulator's limit: a bucket that holds the units of a second."""
-    return {"scope": "server", "units": rate, "seconds": 1, "per": "all", "shape": "bucket"}
+    """A simulator's limit: a bucket that holds the units of BUCKET_SECONDS."""
+    size = {"units": rate * BUCKET_SECONDS, "seconds": BUCKET_SECONDS}
+    return {"scope": "server", "per": "all", "shape": "bucket"} | size
 
 
 def months() -> Iterator[Period]:
