@@ -42,12 +42,11 @@ class Surroundings:
             elif isinstance(record, Service):
                 self.delete(f"service#{record.provider}", record.replication_id)
                 assert self.table.put_service(record, None)
-            else:
-                self.table.put_batches([record])
-                if record.current is not None:
-                    self.table.record_outcome(
-                        record, None, record.current, record.seen_at, record.put_off
-                    )
+        batches = [record for record in records if isinstance(record, Batch)]
+        self.table.put_batches(batches)
+        for batch in batches:
+            if batch.current is not None:
+                self.table.record_outcome(batch, None, batch.current, batch.seen_at, batch.put_off)
 
     def delete(self, item: str, replication_id: str) -> None:
         self.cloud.dynamodb.delete_item(
