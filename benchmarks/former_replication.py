@@ -36,12 +36,14 @@ SECONDS_BETWEEN_LOOKS = 1.0
 @dataclass(frozen=True)
 class Settings:
     """`lambda_seconds` stands for Lambda's 15 minutes, because a benchmark's month is short.
-    `request_tries` is how often a refused request is sent before the task fails.
+    `request_tries` is how often a refused request is sent before the task fails. After so many runs
+    or seconds the month is given up.
     """
 
     lambda_seconds: int
     request_tries: int
     most_runs: int
+    most_seconds: float
     at_once: int
 
 
@@ -104,9 +106,11 @@ class Former:
     def run(
         self, period: Period, entities: int, watch: Watch, say: Callable[[str], None]
     ) -> "Outcome":
-        """Run all again and again until all is there, or so many runs are over."""
-        outcome = Outcome()
-        while outcome.done < entities and outcome.runs < self.settings.most_runs:
+        """Run all again and again until all is there, or it is given up."""
+        outcome, settings = Outcome(), self.settings
+        while outcome.done < entities and outcome.runs < settings.most_runs:
+            if watch.seconds > settings.most_seconds:
+                break
             outcome.runs += 1
             self._run(period, outcome, watch, say)
         return outcome

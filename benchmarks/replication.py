@@ -142,6 +142,7 @@ def parsed() -> argparse.Namespace:
         help="how often before-sdk sends a request that is refused (default: 5)",
     )  # fmt: skip
     number("--runs", default=12, help="of the former design at most (default: 12)")
+    number("--minutes", default=15, help="after which it does not run again (default: 15)")
     return parser.parse_args()
 
 
@@ -220,6 +221,7 @@ class Bench:
             lambda_seconds=self.arguments.lambda_seconds,
             request_tries=request_tries,
             most_runs=self.arguments.runs,
+            most_seconds=60 * self.arguments.minutes,
             at_once=self.arguments.at_once,
         )
         former = Former(self.cloud, settings)
