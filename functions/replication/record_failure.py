@@ -18,6 +18,8 @@ class Input(TypedDict):
     replication_id: str
     provider: str | None
     """None of an execution that plans."""
+    plan: int | None
+    """Which plan it is; None of all others."""
     failed: dict[str, Failure]
 
 
@@ -25,8 +27,14 @@ class Input(TypedDict):
 def handler(event: Input, context: LambdaContext) -> RootCause:
     [(failed_state, failure)] = event["failed"].items()
     output = root_cause(failure)
-    if event["provider"] is None:
-        at = format_time(now())
-        change_state(event["replication_id"], ["PLANNING"], "FAILED", finished_at=at, **output)
+    if event["plan"] is not None:
+        change_state(
+            event["replication_id"],
+            ["PLANNING"],
+            "FAILED",
+            of_plan=event["plan"],  # It may be planned again by now.
+            finished_at=format_time(now()),
+            **output,
+        )
     logger.error("execution failed", failed_state=failed_state, error=output["error"])
     return output

@@ -16,7 +16,7 @@ def record(load, around, context):
     def call(provider, state, error="TransientError", cause=""):
         failed = {state: {"Error": error, "Cause": cause}}
         event = {"replication_id": "2026-12-all", "provider": provider, "failed": failed}
-        return module.handler(event, context)
+        return module.handler(event | {"plan": None if provider else 1}, context)
 
     return call
 
@@ -71,3 +71,11 @@ def test_a_plan_that_fails_while_it_rests_leaves_the_pause_in_force(record, arou
     record(None, "group_entities")
 
     assert around.replication().state == "PAUSED"
+
+
+def test_a_failure_that_is_told_late_does_not_fail_the_next_plan(record, around):
+    around.put(any_replication(state="PLANNING", plan=2))
+
+    record(None, "group_entities")
+
+    assert around.replication().state == "PLANNING"
