@@ -162,7 +162,9 @@ def read_entity(replication_id: ReplicationId, customer_id: Id, entity_id: Id) -
     for batch in batches_of(replication_id):
         for view, _ in shown_entities(batch, -1):
             if (view.customer_id, view.entity_id) == (customer_id, entity_id):
-                problems = read_problems(replication_id, customer_id, entity_id)
+                problems = read_problems(
+                    replication_id, customer_id, entity_id, batch.provider, batch.batch
+                )
                 return EntityDetail(**view.model_dump(), problems=Problems.model_validate(problems))
     raise Problem(404, "unknown-entity", "This replication has no such entity.")
 
@@ -196,14 +198,16 @@ def cancel_replication(replication_id: ReplicationId) -> ReplicationView:
 def resume_replication(replication_id: ReplicationId) -> ReplicationView:
     """A paused or a cancelled one goes on where it stopped."""
     before = known(replication_id)
-    goes_on: State = "RUNNING" if before.planned else "PLANNING"
-    view = moved(replication_id, ["PAUSED", "CANCELLED"], goes_on)
-    if not before.planned:
+    services = services_of(replication_id)
+    # A retry that is still being planned is not over with the services that were there before.
+    planned = before.planned and any(service.plan == before.plan for service in services)
+    moved(replication_id, ["PAUSED", "CANCELLED"], "RUNNING" if planned else "PLANNING")
+    if not planned:
         begin_plan(before)
-    for service in services_of(replication_id):
+    for service in services:
         if service.state == "STOPPED":
             begin_run(service)
-    return view
+    return shown(known(replication_id))
 
 
 @api.post("/replications/<replication_id>/retry", roles=STEER, summary="Try failed entities again")
@@ -212,7 +216,9 @@ def retry_replication(replication_id: ReplicationId) -> ReplicationView:
     before = known(replication_id)
     if before.state in ("FINISHED", "FAILED"):
         # Whoever else retries it at the same time asks for the same plan.
-        change_state(replication_id, [before.state], "PLANNING", plan=before.plan + 1)
+        change_state(
+            replication_id, [before.state], "PLANNING", of_plan=before.plan, plan=before.plan + 1
+        )
     replication = known(replication_id)
     if replication.state != "PLANNING":
         raise not_possible(replication)

@@ -178,7 +178,7 @@ def provider_progress(service: Service, opened: list[Batch]) -> ProviderProgress
         entities=service.entities,
         done=done,
         failed=failed,
-        left=service.entities - done - failed,
+        left=max(service.entities - done - failed, 0),
         counts=counts,
         throttled_share=throttled_share(counts),
         workers=int(beat.get("workers", 0)) if running else 0,

@@ -19,7 +19,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
 
 
 def apply_templates(work: Work) -> None:
-    begin = work.cursor["position"] or 0
+    begin = work.cursor["position"]
     for number, template in enumerate(work.templates[begin:], begin):
         path, content = render(template, work.entity.name, work.period, work.calendar)
         with transient_failures():

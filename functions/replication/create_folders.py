@@ -20,10 +20,12 @@ def handler(event: Input, context: LambdaContext) -> Output:
 
 def create_folders(work: StorageWork) -> None:
     folders = work.folders
-    begin = work.cursor["position"] or 0
+    begin = work.cursor["position"]
+    inside = f"{folders[PERIOD_FOLDER]}/"
     work.meter.expect("create_folder", len(folders) - begin)
     for number, folder in enumerate(folders[begin:], begin):
-        made = work.is_legal(folder, folder) and work.make_folder(folder)
+        legal = work.is_legal(folder, folder.removeprefix(inside))
+        made = legal and work.make_folder(folder)
         if number == PERIOD_FOLDER:
             # Nobody has put anything into a folder that was not there a moment ago.
             work.cursor["fresh"] = made and not work.dry_run

@@ -4,7 +4,8 @@ A step works until its time is up, until the quota lets it wait for long, or unt
 cursor says where the next one goes on. Before it works it looks whether it still should: the
 replication may be paused, or another worker may have the batch. An error that passes ends a step
 that has come further since it began like one whose time is up; without progress it is raised, and
-the machine tries again after a while.
+the machine tries again after a while. Whatever a step says or raises is kept in the history of an
+execution: so it holds no path and no name.
 """
 
 import os
@@ -37,6 +38,9 @@ STEP_SECONDS = 240.0
 MOST_STEPS = 300
 """Of one execution, whose history would be full after some two thousand."""
 
+FOLDER_GONE = "FolderMissing"
+"""The code of an error: what is above a folder or a document is not there (any more)."""
+
 type Stage = Literal["create_folders", "apply_templates", "upload_folders"]
 _STAGES: tuple[Stage, ...] = ("create_folders", "apply_templates", "upload_folders")
 
@@ -68,6 +72,8 @@ class Work:
 
     - `stage`, and `position` in it, as the stage's own step understands it;
     - `steps` of this execution, `began` (seconds since 1970), `tally` (COUNTS of the entity);
+    - `fresh`: whether the period's folder was made just now, so that nothing can be in it;
+    - `again`: that folders were removed meanwhile, and are to be made again;
     - `grants`: requests that are granted and not made, of `StorageWork`.
     """
 
@@ -104,10 +110,19 @@ class Work:
     def folders(self) -> list[str]:
         """Every folder of the period, with the folders above it first."""
         of_templates = [template.folder for template in self.templates]
-        return folders_of(self.folder, self.period, self.entity.folders, of_templates)
+        try:
+            return folders_of(self.folder, self.period, self.entity.folders, of_templates)
+        except ValueError:
+            raise StorageRefused(
+                "NameIllegal",
+                "a folder of the entity leads elsewhere, by '.' or '..': correct its record and"
+                " retry",
+            ) from None
 
     def path_of(self, document: str) -> str:
-        """Where a document goes, whose path is below the period's folder."""
+        """Where a document goes, whose path is below the period's folder; ValueError where that
+        leads elsewhere.
+        """
         return document_path(self.folder, self.period, document, self.folders)
 
     @property
@@ -128,6 +143,9 @@ class Work:
     def end(self, *, for_good: bool) -> None:
         """The step ends, or the whole entity does."""
 
+    def let_go(self) -> None:
+        """The step is to begin again, after a while in which it keeps nobody waiting."""
+
     def look_at_time(self) -> None:
         """Raises Pause when the step's time is up."""
         if time.time() >= self.deadline:
@@ -135,25 +153,40 @@ class Work:
 
 
 def work_on[Kind: Work](
-    kind: type[Kind], event: Input, stage: Stage, action: Callable[[Kind], None]
+    kind: type[Kind],
+    event: Input,
+    stage: Stage,
+    action: Callable[[Kind], None],
+    beginning: Any = 0,
 ) -> Output:
-    """Do a stage of an entity, or as much of it as the time and the quota allow."""
+    """Do a stage of an entity, or as much of it as the time and the quota allow.
+
+    `beginning` is the first position of the stage.
+    """
     cursor = dict(event["cursor"] or {})
     if is_over(cursor, stage):
         return {"status": "done", "cursor": cursor}
     batch = get_batch(event["replication_id"], event["provider"], event["batch"])
     goes_on = known_replication(event["replication_id"]).state in GOES_ON
     if not goes_on or batch.attempt != event["attempt"] or batch.open is None:
-        return {"status": "stopped", "cursor": cursor | {"stopped_at": time.time()}}
+        return {"status": "stopped", "cursor": stopped(cursor)}
     if cursor.get("steps", 0) >= MOST_STEPS:
         return {"status": "over", "cursor": cursor | {"steps": 0}}
     work = kind(
         event,
         batch.entities[event["position"]].folder,
         *customer_and_entity(event["customer_id"], event["entity_id"]),
-        begun(cursor, stage),
+        begun(cursor, stage, beginning),
     )
-    status, not_before = done_or_paused(work, action)
+    try:
+        status, not_before = done_or_paused(work, action)
+    except StorageRefused:
+        work.end(for_good=True)
+        note(work)
+        raise
+    except TransientError:
+        work.let_go()
+        raise
     return told(work, status, not_before)
 
 
@@ -163,11 +196,17 @@ def is_over(cursor: dict[str, Any], stage: Stage) -> bool:
     return _STAGES.index(reached) > _STAGES.index(stage)
 
 
-def begun(cursor: dict[str, Any], stage: Stage) -> dict[str, Any]:
+def stopped(cursor: dict[str, Any]) -> dict[str, Any]:
+    """The cursor of an entity that waits: since now, unless it did already."""
+    now = time.time()
+    return {"began": now, "stopped_at": now} | cursor
+
+
+def begun(cursor: dict[str, Any], stage: Stage, beginning: Any) -> dict[str, Any]:
     """The cursor of a step that begins to work."""
     now = time.time()
-    if cursor.get("stage", stage) != stage or "stage" not in cursor:
-        cursor = cursor | {"stage": stage, "position": None}
+    if cursor.get("stage") != stage or cursor["position"] is None:
+        cursor = cursor | {"stage": stage, "position": deepcopy(beginning)}
     if stopped_at := cursor.pop("stopped_at", None):
         tally = Counter(cursor.get("tally", {}))
         tally["waited_ms"] += round((now - stopped_at) * 1000)
@@ -180,7 +219,11 @@ def customer_and_entity(customer_id: str, entity_id: str) -> tuple[Customer, Ent
     customer = get_customer(CUSTOMERS_TABLE_NAME, customer_id)
     entity = get_entity(CUSTOMERS_TABLE_NAME, customer_id, entity_id)
     if customer is None or entity is None:
-        raise StorageRefused("EntityRemoved", "the entity was removed since this was planned")
+        raise StorageRefused(
+            "EntityRemoved",
+            "the entity was removed since this was planned: leave it at that, or add it again and"
+            " retry",
+        )
     return customer, entity
 
 
@@ -202,7 +245,9 @@ def done_or_paused[Kind: Work](
         return ("wait", pause.not_before) if waits else ("more", None)
     except (AmbiguousError, TransientError) as error:
         code = getattr(error, "code", "Ambiguous")
-        if work.cursor["position"] == before:
+        if code == FOLDER_GONE and not work.cursor.get("again"):
+            make_again(work.cursor)
+        elif work.cursor["position"] == before:
             raise TransientError(code, str(error)) from error
         logger.warning("step ends early", error=code)
         # What was made may be there although nobody has heard of it: from now on we look.
@@ -210,14 +255,20 @@ def done_or_paused[Kind: Work](
         return "more", None
 
 
+def make_again(cursor: dict[str, Any]) -> None:
+    """Somebody has removed folders: they are made again, all from the first one. Where that does
+    not help, the error is raised.
+    """
+    cursor["again"] = True
+    if cursor["stage"] == _STAGES[0]:
+        cursor["position"] = 0
+
+
 def told(work: Work, status: Status, not_before: float | None) -> Output:
     """What the step says, with all that it has counted in the cursor."""
-    event, cursor = work.event, work.cursor
+    cursor = work.cursor
     work.end(for_good=status == "done" and cursor["stage"] == _STAGES[-1])
-    if work.problems:
-        note_problems(
-            event["replication_id"], event["customer_id"], event["entity_id"], work.problems
-        )
+    note(work)
     cursor["tally"] = summed([cursor["tally"], dict(work.counts)])
     if status == "done":
         finish_stage(work)
@@ -227,12 +278,21 @@ def told(work: Work, status: Status, not_before: float | None) -> Output:
     return {"status": status, "cursor": cursor, "not_before": at}
 
 
+def note(work: Work) -> None:
+    event = work.event
+    if work.problems:
+        entity = (event["customer_id"], event["entity_id"])
+        batch = (event["provider"], event["batch"])
+        note_problems(event["replication_id"], *entity, *batch, work.problems)
+
+
 def finish_stage(work: Work) -> None:
     """Go on to the next stage; the last one reckons up how long the entity has taken."""
     cursor = work.cursor
     number = _STAGES.index(cursor["stage"])
     if number + 1 < len(_STAGES):
         cursor |= {"stage": _STAGES[number + 1], "position": None}
+        cursor.pop("again", None)
         return
     elapsed = round((time.time() - cursor["began"]) * 1000)
     cursor["tally"]["busy_ms"] = max(elapsed - cursor["tally"].get("waited_ms", 0), 1)

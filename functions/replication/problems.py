@@ -1,6 +1,7 @@
 """What of an entity is not as it should be: a document beside the replication, by paths.
 
-Files' names are a customer's words: they stand here, and neither in an execution nor in a log.
+Files' names are a customer's words: they stand here, and neither in an execution nor in a log. Each
+batch that an entity is in has a document of its own: so a retry begins with nothing noted.
 """
 
 import os
@@ -20,11 +21,14 @@ type Kind = Literal["conflicts", "illegal"]
 type Problems = dict[Kind, list[str]]
 
 
-def read_problems(replication_id: str, customer_id: str, entity_id: str) -> Problems:
+def read_problems(
+    replication_id: str, customer_id: str, entity_id: str, provider: str, batch: int
+) -> Problems:
     """What was noted so far; empty lists where nothing was."""
     found: dict[str, Any] = {}
     try:
-        found = read_json(DOCUMENTS_BUCKET_NAME, _key(replication_id, customer_id, entity_id))
+        key = _key(replication_id, customer_id, entity_id, provider, batch)
+        found = read_json(DOCUMENTS_BUCKET_NAME, key)
     except ClientError as error:
         if error_code(error) != "NoSuchKey":
             raise
@@ -32,16 +36,22 @@ def read_problems(replication_id: str, customer_id: str, entity_id: str) -> Prob
 
 
 def note_problems(
-    replication_id: str, customer_id: str, entity_id: str, new: Iterable[tuple[Kind, str]]
+    replication_id: str,
+    customer_id: str,
+    entity_id: str,
+    provider: str,
+    batch: int,
+    new: Iterable[tuple[Kind, str]],
 ) -> None:
     """Add paths to what was noted; one that is there already stays once."""
-    known = read_problems(replication_id, customer_id, entity_id)
+    known = read_problems(replication_id, customer_id, entity_id, provider, batch)
     for kind, path in new:
         if path not in known[kind] and len(known[kind]) < MOST:
             known[kind].append(path)
     document = {"conflicts": known["conflicts"], "illegal": known["illegal"]}
-    write_json(DOCUMENTS_BUCKET_NAME, _key(replication_id, customer_id, entity_id), document)
+    key = _key(replication_id, customer_id, entity_id, provider, batch)
+    write_json(DOCUMENTS_BUCKET_NAME, key, document)
 
 
-def _key(replication_id: str, customer_id: str, entity_id: str) -> str:
-    return f"reports/{replication_id}/{customer_id}/{entity_id}.json"
+def _key(replication_id: str, customer_id: str, entity_id: str, provider: str, batch: int) -> str:
+    return f"reports/{replication_id}/{customer_id}/{entity_id}/{provider}-{batch}.json"

@@ -52,13 +52,23 @@ class StorageWork(Work):
     def storage(self) -> Storage:
         return open_storage(self.account, self.meter)
 
-    def is_legal(self, path: str, below: str) -> bool:
-        """Whether the provider takes a path; noted where not. `below` is the path to report."""
-        if self.storage.illegal(path) is None:
+    def is_legal(self, path: str | None, below: str) -> bool:
+        """Whether the provider takes a path; noted where not. `below` is the path to report, and
+        `path` is None where it leads elsewhere.
+        """
+        if path is not None and self.storage.illegal(path) is None:
             return True
         self.counts["illegal"] += 1
         self.problems.append(("illegal", below))
         return False
+
+    def place_of(self, document: str) -> str | None:
+        """Where a document goes; None, and noted, where it cannot lie there."""
+        try:
+            path = self.path_of(document)
+        except ValueError:
+            path = None
+        return path if self.is_legal(path, document) else None
 
     def make_folder(self, folder: str) -> bool:
         """Make a folder; False where it was there, or may have been. A dry run only counts it."""
@@ -75,8 +85,16 @@ class StorageWork(Work):
     def held_up(self, refusal: Throttled) -> None:
         self.meter.throttled(refusal)
 
+    def let_go(self) -> None:
+        if self._has_meter:
+            self.meter.release()
+
+    @property
+    def _has_meter(self) -> bool:
+        return "meter" in self.__dict__
+
     def end(self, *, for_good: bool) -> None:
-        if "meter" not in self.__dict__:
+        if not self._has_meter:
             return
         if not for_good:
             self.cursor["grants"] = self.meter.carried()

@@ -5,6 +5,7 @@ Documents are streamed from our own bucket, and what arrived is verified. What i
 left alone, whether it is the same or somebody's own; that is reported. A dry run only looks.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ from shared.observability import step
 
 KEYS_AT_ONCE = 1000
 
+BEGINNING: dict[str, Any] = {"source": 0, "after": None, "progress": {}, "made": []}
+
 _COUNTED: dict[Upload, str] = {
     "uploaded": "uploaded",
     "identical": "identical",
@@ -30,7 +33,7 @@ _COUNTED: dict[Upload, str] = {
 
 @step
 def handler(event: Input, context: LambdaContext) -> Output:
-    return work_on(StorageWork, event, "upload_folders", upload_folders)
+    return work_on(StorageWork, event, "upload_folders", upload_folders, BEGINNING)
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Folders:
         """What lies at a path. A folder that nobody had before us is not looked into."""
         folder, _, name = path.rpartition("/")
         self._make(folder)
-        if self.work.cursor.get("fresh") and folder in self.work.folders:
+        if self.work.cursor.get("fresh"):
             return None
         if self.looked_into != folder:
             self.files = self.work.storage.find(folder)
@@ -54,41 +57,48 @@ class Folders:
         return self.files.get(name)
 
     def _make(self, folder: str) -> None:
-        """Make a folder that only a document asks for, with those above it."""
-        if self.work.dry_run or folder in self.there:
+        """Make a folder that only a document asks for, with those above it.
+
+        A dry run counts each of them once: a folder's documents come one after another, so those
+        of the last one are all that the next step must know of.
+        """
+        if folder in self.there:
             return
+        place = self.work.cursor["position"]
         names = folder.split("/")
-        for depth in range(1, len(names) + 1):
-            path = "/".join(names[:depth])
-            if path not in self.there:
+        paths = ["/".join(names[:depth]) for depth in range(1, len(names) + 1)]
+        for path in paths:
+            if path not in self.there and mark_of(path) not in place["made"]:
                 self.work.make_folder(path)
-                self.there.add(path)
+            self.there.add(path)
+        if self.work.dry_run:
+            place["made"] = [mark_of(path) for path in paths]
 
 
 def upload_folders(work: StorageWork) -> None:
     """`cursor["position"]` is where it is: in which of the sources, behind which key, and what an
     upload that has begun needs to go on.
+
+    Keys and paths are there by their marks: they hold names, and the history keeps the cursor.
     """
-    if work.cursor["position"] is None:
-        work.cursor["position"] = {"source": 0, "after": "", "progress": {}}
     place = work.cursor["position"]
-    folders = Folders(work, set(work.folders))
+    folders = Folders(work, set() if work.cursor.get("again") else set(work.folders))
     sources = (work.documents_prefix, work.rendered_prefix)
     for source, prefix in enumerate(sources[place["source"] :], place["source"]):
         for key, left in keys_below(prefix, place["after"]):
             work.meter.expect("upload", left)
             upload_document(work, folders, key, key.removeprefix(prefix), place["progress"])
-            place |= {"after": key, "progress": {}}
+            place |= {"after": mark_of(key), "progress": {}}
             work.look_at_time()
-        place |= {"source": source + 1, "after": "", "progress": {}}
+        place |= {"source": source + 1, "after": None, "progress": {}}
 
 
 def upload_document(
     work: StorageWork, folders: Folders, key: str, name: str, progress: dict[str, Any]
 ) -> None:
     """Upload one document, unless something is in its way; `name` is below the period's folder."""
-    path = work.path_of(name)
-    if not work.is_legal(path, name):
+    path = work.place_of(name)
+    if path is None:
         return
     there = folders.found(path)
     document = StoredDocument(DOCUMENTS_BUCKET_NAME, key)
@@ -105,13 +115,32 @@ def upload_document(
         work.problems.append(("conflicts", name))
 
 
-def keys_below(prefix: str, after: str) -> Iterator[tuple[str, int]]:
-    """The documents of a source behind a key, each with how many of its page are left, itself
-    among them.
+def mark_of(name: str) -> str:
+    """What stands for a name where the name itself must not be."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
-    Those before are read again and left out here: LocalStack's StartAfter goes by the order of
-    encoded keys, and loses some with characters such as spaces and umlauts.
+
+def keys_below(prefix: str, after: str | None) -> Iterator[tuple[str, int]]:
+    """The documents of a source behind a key, each with how many of its page are left, itself
+    among them; `after` is the key's mark.
+
+    Those before are read again and left out here. Where the key has been removed meanwhile, all
+    come once more: what has arrived is there, and is left alone.
     """
+    for keys in pages_of(prefix):
+        if after is not None:
+            marks = [mark_of(key) for key in keys]
+            if after not in marks:
+                continue
+            keys, after = keys[marks.index(after) + 1 :], None
+        for number, key in enumerate(keys):
+            yield key, len(keys) - number
+    if after is not None:
+        yield from keys_below(prefix, None)
+
+
+def pages_of(prefix: str) -> Iterator[list[str]]:
+    """The keys of all documents of a source. Those that stand for folders in consoles are none."""
     pages = (
         s3()
         .get_paginator("list_objects_v2")
@@ -123,7 +152,4 @@ def keys_below(prefix: str, after: str) -> Iterator[tuple[str, int]]:
     )
     with transient_failures():
         for page in pages:
-            found = [one["Key"] for one in page.get("Contents", []) if one["Key"][-1] != "/"]
-            left = [key for key in found if key.encode() > after.encode()]
-            for number, key in enumerate(left):
-                yield key, len(left) - number
+            yield [one["Key"] for one in page.get("Contents", []) if one["Key"][-1] != "/"]

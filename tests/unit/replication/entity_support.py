@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from replication.storage.interface import Document, Found, Meter
+from shared.errors import TransientError
 
 from .factories import any_batch, any_customer, any_entity, any_replication, refs, started
 
@@ -28,6 +29,11 @@ class FakeStorage:
 
         self.after: dict[tuple[str, str], list[Callable[[], Any]]] = {}
         self.not_possible = {"?": "has a question mark"}
+        self.part_bytes: int | None = None
+        """Documents of more are sent in parts, each a request; None sends them whole."""
+
+        self.parts: dict[str, bytes] = {}
+        """What has arrived of documents that are sent in parts."""
 
     def _request(self, operation: str, path: str) -> None:
         assert self.meter is not None
@@ -46,7 +52,8 @@ class FakeStorage:
     def create_folder(self, path: str) -> bool:
         self._request("create_folder", path)
         parent = path.rpartition("/")[0]
-        assert not parent or parent in self.folders, f"{parent} is not there yet"
+        if parent and parent not in self.folders:
+            raise TransientError("FolderMissing", "the folder above is not there")
         new = path not in self.folders
         if new:
             self.folders.append(path)
@@ -64,10 +71,10 @@ class FakeStorage:
     def upload(
         self, path: str, document: Document, *, there: Found | None, progress: dict[str, Any]
     ) -> str:
-        assert path.rpartition("/")[0] in self.folders
-        progress["begun"] = True
         self._request("upload", path)
-        content = content_of(document)
+        if path.rpartition("/")[0] not in self.folders:
+            raise TransientError("FolderMissing", "the folder above is not there")
+        content = self._sent(path, document, progress)
         if path in self.files:
             outcome = "identical" if self.files[path] == content else "conflict"
         else:
@@ -75,6 +82,21 @@ class FakeStorage:
         self._answer("upload", path)
         progress.clear()
         return outcome
+
+    def _sent(self, path: str, document: Document, progress: dict[str, Any]) -> bytes:
+        """What has arrived; in parts behind those that did before, of the same document."""
+        if self.part_bytes is None:
+            return content_of(document)
+        if progress.get("sha256") != document.sha256:
+            progress |= {"sha256": document.sha256, "sent": 0}
+            self.parts[path] = b""
+        while (sent := progress["sent"]) < document.size:
+            self._request("upload", path)
+            length = min(self.part_bytes, document.size - sent)
+            with document.read(sent, length) as pieces:
+                self.parts[path] += b"".join(pieces)
+            progress["sent"] = sent + length
+        return self.parts.pop(path)
 
     def same(self, path: str, found: Found, document: Document) -> bool:
         self._request("verify", path)
@@ -97,6 +119,9 @@ class Entity:
         self.load, self.around, self.context = load, around, context
         self.monkeypatch = monkeypatch
         self.storage = FakeStorage()
+        self.limits = NO_WAITS
+        self.said: list[Any] = []
+        """The outputs of all steps, as JSON has them."""
 
     def set_up(self, *, dry_run: bool = False, **changed: Any) -> None:
         self.load("replication.upload_folders")
@@ -107,14 +132,16 @@ class Entity:
 
     def step(self, name: str, cursor: dict[str, Any] | None = None, **constants: Any) -> Any:
         """Run a step as the machine does, with some constants of its module changed."""
-        module = self.load(f"replication.{name}", PROVIDER_LIMITS=NO_WAITS)
+        module = self.load(f"replication.{name}", PROVIDER_LIMITS=self.limits)
         for constant, value in constants.items():
             self.monkeypatch.setattr(module, constant, value)
         self.use_storage()
         event = {"replication_id": "2026-12-all", "provider": "webdav", "batch": 1, "attempt": 1}
         event |= {"position": 0, "customer_id": "1003", "entity_id": "north"}
         event |= {"period": "2026-12", "dry_run": self.dry_run, "cursor": cursor}
-        return module.handler(event, self.context)
+        output = module.handler(json.loads(json.dumps(event)), self.context)
+        self.said.append(json.loads(json.dumps(output)))
+        return self.said[-1]
 
     def use_storage(self) -> None:
         """Have the step that is loaded find this storage."""
@@ -125,6 +152,19 @@ class Entity:
                 return self.storage
 
             self.monkeypatch.setattr(work, "open_storage", open_storage)
+
+    def noted(self, batch: int = 1) -> dict[str, list[str]]:
+        """What is in the way of the entity, as its report document says."""
+        key = f"reports/2026-12-all/1003/north/webdav-{batch}.json"
+        found: dict[str, list[str]] = json.loads(self.around.document(key))
+        return found
+
+    def until_done(self, name: str, cursor: dict[str, Any] | None) -> Any:
+        """Run a step again and again, as long as it says that there is more."""
+        output = self.step(name, cursor)
+        while output["status"] == "more":
+            output = self.step(name, output["cursor"])
+        return output
 
     def all_steps(self) -> Any:
         """All three, one after another; the last one's output."""

@@ -83,6 +83,9 @@ class Surroundings:
     def put_document(self, key: str, content: bytes = b"any") -> None:
         self.cloud.s3.put_object(Bucket=self.cloud.name("DocumentsBucket"), Key=key, Body=content)
 
+    def delete_document(self, key: str) -> None:
+        self.cloud.s3.delete_object(Bucket=self.cloud.name("DocumentsBucket"), Key=key)
+
     def document(self, key: str) -> bytes:
         reply = self.cloud.s3.get_object(Bucket=self.cloud.name("DocumentsBucket"), Key=key)
         return bytes(reply["Body"].read())

@@ -281,9 +281,10 @@ def test_lists_entities_page_by_page_over_batches(get, halfway):
     assert names == ["a", "b", "c", "d", "e"]
 
 
-def test_lists_entities_over_many_batches(get, around, module):
-    around.put(any_replication(), any_service(batches=450))
-    around.put(*(any_batch(batch=n, entities=refs(f"e{n}")) for n in range(1, 451)))
+def test_lists_entities_over_many_batches(get, around, module, monkeypatch):
+    monkeypatch.setattr(around.table, "_A_PAGE", 20)
+    around.put(any_replication(), any_service(batches=45))
+    around.put(*(any_batch(batch=n, entities=refs(f"e{n}")) for n in range(1, 46)))
 
     names, cursor, pages = [], None, 0
     while cursor or not pages:
@@ -292,12 +293,13 @@ def test_lists_entities_over_many_batches(get, around, module):
         names += [one["entity_id"] for one in page["items"]]
         cursor, pages = page["next"], pages + 1
 
-    assert names == [f"e{n}" for n in range(1, 451)]
+    assert names == [f"e{n}" for n in range(1, 46)]
 
 
 def test_shows_what_is_in_the_way_of_an_entity(get, around, halfway):
     problems = importlib.import_module("replication.problems")
-    problems.note_problems(ID, "1003", "b", [("conflicts", "Bank/a.pdf"), ("illegal", "Why?.pdf")])
+    found = [("conflicts", "Bank/a.pdf"), ("illegal", "Why?.pdf")]
+    problems.note_problems(ID, "1003", "b", "webdav", 1, found)
 
     view = get(f"/{ID}/entities/1003/b").body
 

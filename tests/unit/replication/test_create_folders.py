@@ -2,12 +2,11 @@
 
 import pytest
 
-from replication.storage.interface import Pause, Throttled
+from replication.storage.interface import Pause
 from shared.errors import AmbiguousError, StorageRefused, TransientError
 from tests.unit.aws_errors import raises
 
 from .entity_support import FOLDER
-from .factories import any_batch, any_customer, any_entity, any_replication, refs, started
 
 MODULE = "replication.upload_folders"
 """The step that needs most: all three find what it uses."""
@@ -69,55 +68,58 @@ def test_a_folder_whose_reply_was_lost_is_there_and_the_period_is_not_fresh(enti
     assert output["cursor"]["fresh"] is False
 
 
-def test_a_short_refusal_is_waited_for_within_the_step(entity, monkeypatch):
-    slept = []
-    monkeypatch.setattr("time.sleep", slept.append)
+def test_a_folder_that_is_not_the_periods_may_have_been_there(entity):
     entity.set_up()
-    entity.storage.before["create_folder", "North"] = [raises(Throttled("429", 1.0))]
+    entity.storage.folders += ["North"]
 
-    output = entity.step("create_folders")
-
-    assert output["status"] in ("done", "wait")
-    assert output["cursor"]["tally"]["throttled"] == 1
+    assert entity.step("create_folders")["cursor"]["fresh"] is True
 
 
-def test_a_long_refusal_is_waited_for_by_the_machine(entity):
+def test_a_lost_reply_to_a_second_try_leaves_it_to_the_next_step(entity):
     entity.set_up()
-    entity.storage.before["create_folder", "North"] = [raises(Throttled("429", 600.0))]
+    bank = ("create_folder", f"{FOLDER}/Bank")
+    lost = [raises(AmbiguousError("reply lost"))]
+    entity.storage.after[bank] = [lambda: entity.storage.after.update({bank: lost}), *lost]
 
-    output = entity.step("create_folders")
+    first = entity.step("create_folders")
+    second = entity.step("create_folders", first["cursor"])
 
-    assert output["status"] == "wait"
-    assert output["not_before"].endswith("Z")
-    assert output["cursor"]["tally"]["waited_ms"] >= 599_000
+    assert (first["status"], second["status"]) == ("more", "done")
+    assert sorted(entity.storage.folders) == MADE
+    assert second["cursor"]["fresh"] is False
 
 
-def test_an_error_that_passes_keeps_what_was_made(entity):
+def test_begins_again_where_somebody_has_removed_the_folders_above(entity):
     entity.set_up()
-    failure = TransientError("HTTP502", "any")
-    entity.storage.before["create_folder", f"{FOLDER}/Bank"] = [raises(failure)]
+    bills = ("create_folder", f"{FOLDER}/Freight/Bills")
+    entity.storage.before[bills] = [lambda: entity.storage.folders.remove(f"{FOLDER}/Freight")]
 
-    output = entity.step("create_folders")
+    output = entity.until_done("create_folders", None)
 
-    assert output["status"] == "more"
-    assert output["cursor"]["position"] == len(entity.storage.folders) > 1
+    assert output["status"] == "done"
+    assert sorted(entity.storage.folders) == MADE
     assert output["cursor"]["fresh"] is False
 
 
-def test_an_error_that_passes_is_raised_where_nothing_was_made(entity):
+def test_begins_again_once_and_then_says_that_a_folder_is_missing(entity):
     entity.set_up()
-    entity.storage.before["create_folder", "North"] = [raises(TransientError("HTTP502", "any"))]
+    gone = TransientError("FolderMissing", "the account's folder is not there")
+    entity.storage.before["create_folder", "North"] = [raises(gone)]
+    first = entity.step("create_folders")
+    entity.storage.before["create_folder", "North"] = [raises(gone)]
 
-    with pytest.raises(TransientError, match="HTTP502"):
+    with pytest.raises(TransientError, match="FolderMissing"):
+        entity.step("create_folders", first["cursor"])
+
+
+def test_a_folder_that_leads_elsewhere_is_refused_without_its_name(entity):
+    entity.set_up(folders=("Bank/../../Secret",))
+
+    with pytest.raises(StorageRefused, match="correct its record") as refused:
         entity.step("create_folders")
 
-
-def test_a_refusal_for_good_goes_to_the_machine_as_it_is(entity):
-    entity.set_up()
-    entity.storage.before["create_folder", "North"] = [raises(StorageRefused("StorageFull", "any"))]
-
-    with pytest.raises(StorageRefused, match="StorageFull"):
-        entity.step("create_folders")
+    assert "Secret" not in str(refused.value)
+    assert entity.storage.asked == []
 
 
 def test_a_name_that_is_not_possible_is_noted_and_the_others_are_made(entity):
@@ -127,8 +129,18 @@ def test_a_name_that_is_not_possible_is_noted_and_the_others_are_made(entity):
 
     assert output["cursor"]["tally"]["illegal"] == 1
     assert f"{FOLDER}/Bank" in entity.storage.folders
-    noted = entity.around.document("reports/2026-12-all/1003/north.json").decode()
-    assert "Why?" in noted
+    assert entity.noted() == {"conflicts": [], "illegal": ["Why?"]}
+
+
+def test_an_entity_whose_own_name_is_not_possible_asks_for_nothing(entity):
+    entity.set_up(folders=())
+    entity.storage.not_possible = {"North": "any"}
+
+    output = entity.step("create_folders")
+
+    assert (output["status"], entity.storage.asked) == ("done", [])
+    assert output["cursor"]["fresh"] is False
+    assert entity.noted()["illegal"] == ["North", FOLDER, "Checklists"]
 
 
 def test_a_dry_run_makes_nothing_and_counts_what_it_would(entity):
@@ -140,83 +152,13 @@ def test_a_dry_run_makes_nothing_and_counts_what_it_would(entity):
     assert output["cursor"]["tally"] == {"folders": 6}
 
 
-# --- whether it still should
-
-
-@pytest.mark.parametrize("state", ["PAUSED", "CANCELLED", "FINISHED"])
-def test_stops_where_the_replication_does_not_go_on(entity, state):
-    entity.set_up()
-    entity.around.put(any_replication(state=state))
-
-    output = entity.step("create_folders")
-
-    assert output["status"] == "stopped"
-    assert entity.storage.asked == []
-
-
-@pytest.mark.parametrize("changed", [{"attempt": 2}, {"open": None}])
-def test_stops_where_another_worker_has_the_batch(entity, changed):
-    entity.set_up()
-    entity.around.put(started(any_batch(entities=refs("north")), **changed))
-
-    assert entity.step("create_folders")["status"] == "stopped"
-    assert entity.storage.asked == []
-
-
-def test_the_time_of_a_stop_counts_as_waited(entity):
-    entity.set_up()
-    entity.around.put(any_replication(state="PAUSED"))
-    stopped = entity.step("create_folders")
-    stopped["cursor"]["stopped_at"] -= 3600
-    entity.around.put(any_replication())
-
-    output = entity.step("create_folders", stopped["cursor"])
-
-    assert output["status"] == "done"
-    assert 3_600_000 <= output["cursor"]["tally"]["waited_ms"] < 3_700_000
-
-
-def test_asks_for_another_execution_before_the_history_is_full(entity):
-    entity.set_up()
-
-    output = entity.step("create_folders", {"stage": "create_folders", "steps": 300, "position": 2})
-
-    assert output["status"] == "over"
-    assert (output["cursor"]["steps"], output["cursor"]["position"]) == (0, 2)
-    assert entity.storage.asked == []
-
-
-def test_is_done_at_once_where_an_execution_goes_on_behind_it(entity):
-    entity.set_up()
-    cursor = {"stage": "upload_folders", "position": None}
-
-    assert entity.step("create_folders", cursor) == {"status": "done", "cursor": cursor}
-
-
-@pytest.mark.parametrize(
-    ("customer", "code"),
-    [
-        (any_customer(storage=None), "AccountMissing"),
-        (None, "EntityRemoved"),
-    ],
-)
-def test_says_what_to_do_where_a_customer_has_changed_since_the_plan(entity, customer, code):
-    entity.set_up()
-    around = entity.around
-    if customer is not None:
-        around.put_customer(customer, any_entity())
-    else:
-        key = {"customer_id": {"S": "1003"}, "item": {"S": "entity#north"}}
-        around.cloud.dynamodb.delete_item(TableName=around.cloud.name("CustomersTable"), Key=key)
-
-    with pytest.raises(StorageRefused, match=code):
-        entity.step("create_folders")
-
-
 def test_neither_logs_nor_says_the_name_of_a_folder(entity, capsys):
     entity.set_up(folders=("Divorce papers",))
 
-    output = entity.step("create_folders")
+    entity.storage.before["create_folder", f"{FOLDER}/Divorce papers"] = [raises(Pause(None))]
 
-    assert "Divorce" not in str(output)
+    entity.until_done("create_folders", None)
+
+    assert len(entity.said) == 2
+    assert "Divorce" not in str(entity.said)
     assert "Divorce" not in capsys.readouterr().out
