@@ -3,9 +3,11 @@
 import json
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from replication.storage.interface import Document, Found, Meter
+from shared.customers import StorageAccount
 from shared.errors import TransientError
 
 from .factories import any_batch, any_customer, any_entity, any_replication, refs, started
@@ -22,6 +24,7 @@ class FakeStorage:
     def __init__(self) -> None:
         self.folders: list[str] = []
         self.files: dict[str, bytes] = {}
+        self.account: StorageAccount | None = None
         self.meter: Meter | None = None
         self.asked: list[tuple[str, str]] = []
         self.before: dict[tuple[str, str], list[Callable[[], Any]]] = {}
@@ -120,6 +123,9 @@ class Entity:
         self.monkeypatch = monkeypatch
         self.storage = FakeStorage()
         self.limits = NO_WAITS
+        self.now: float | None = None
+        """What the steps take for the time, but for the quota, which has the real one."""
+
         self.said: list[Any] = []
         """The outputs of all steps, as JSON has them."""
 
@@ -135,7 +141,8 @@ class Entity:
         module = self.load(f"replication.{name}", PROVIDER_LIMITS=self.limits)
         for constant, value in constants.items():
             self.monkeypatch.setattr(module, constant, value)
-        self.use_storage()
+        self._use_storage()
+        self._use_clock()
         event = {"replication_id": "2026-12-all", "provider": "webdav", "batch": 1, "attempt": 1}
         event |= {"position": 0, "customer_id": "1003", "entity_id": "north"}
         event |= {"period": "2026-12", "dry_run": self.dry_run, "cursor": cursor}
@@ -143,12 +150,26 @@ class Entity:
         self.said.append(json.loads(json.dumps(output)))
         return self.said[-1]
 
-    def use_storage(self) -> None:
+    def _use_clock(self) -> None:
+        if self.now is not None:
+            clock = SimpleNamespace(time=lambda: self.now)
+            self.monkeypatch.setattr(sys.modules["replication.entity_work"], "time", clock)
+
+    def passes(self, seconds: float) -> Callable[[], None]:
+        """For what happens at a request: so much time passes."""
+
+        def later() -> None:
+            assert self.now is not None
+            self.now += seconds
+
+        return later
+
+    def _use_storage(self) -> None:
         """Have the step that is loaded find this storage."""
         if work := sys.modules.get("replication.storage_work"):
 
             def open_storage(account: Any, meter: Meter) -> FakeStorage:
-                self.storage.meter = meter
+                self.storage.account, self.storage.meter = account, meter
                 return self.storage
 
             self.monkeypatch.setattr(work, "open_storage", open_storage)
