@@ -120,9 +120,10 @@ def list_customers(
     progress = customer_progress(list(batches_of(replication_id)))
     left = [one for one in progress if (one.customer_id, one.provider) > after]
     page = left[:limit]
-    more = len(left) > limit
-    position_after = {"customer_id": page[-1].customer_id, "provider": page[-1].provider}
-    return api.page(page, position_after if more else None)
+    position_after = None
+    if len(left) > limit:
+        position_after = {"customer_id": page[-1].customer_id, "provider": page[-1].provider}
+    return api.page(page, position_after)
 
 
 @api.get("/replications/<replication_id>/entities", roles=READ, summary="List entities")
