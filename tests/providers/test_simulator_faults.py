@@ -11,6 +11,9 @@ from local.providers.faults import Faults
 from local.providers.limiter import Call
 from tests.providers.simulators import OTHER, WebDav, s3_client, simulator
 
+NO_ANSWER = "reset by peer|closed connection without response"
+"""On a busy machine a client may see the end of the connection before the reset."""
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
@@ -43,7 +46,7 @@ def test_answers_with_any_status_body_and_headers(running, dav):
 def test_refuses_a_request_with_a_reset_and_does_nothing(running, dav):
     running.set_faults({"action": "refuse", "times": 1})
 
-    with pytest.raises(Reset, match="reset by peer"):
+    with pytest.raises(Reset, match=NO_ANSWER):
         dav.ask("PUT", "a", b"content")
 
     assert running.files("ann") == {}
@@ -53,7 +56,7 @@ def test_refuses_a_request_with_a_reset_and_does_nothing(running, dav):
 def test_does_the_work_and_loses_the_reply(running, dav):
     running.set_faults({"action": "lose_reply", "times": 1})
 
-    with pytest.raises(Reset, match="reset by peer"):
+    with pytest.raises(Reset, match=NO_ANSWER):
         dav.ask("MKCOL", "a")
 
     assert running.folders("ann") == {"a"}
