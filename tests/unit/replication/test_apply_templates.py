@@ -1,6 +1,7 @@
 """Checklists and reconciliations of the period lie in our bucket, the same bytes each time."""
 
 import csv
+import time
 from datetime import date
 
 import pytest
@@ -67,6 +68,20 @@ def test_makes_the_same_bytes_again_whenever_that_is(entity):
 
     assert made[0] == made[1]
     assert len(made[0]) == 2
+
+
+def test_leaves_the_rest_to_the_next_step_when_its_time_is_up(entity, intercept):
+    entity.set_up(templates=("month-end-checklist", "bank-reconciliation"))
+    entity.now = time.time()
+    intercept("PutObject", after=entity.passes(300))
+
+    first = entity.step("apply_templates", BEGUN)
+    made = entity.around.document_keys()
+    second = entity.step("apply_templates", first["cursor"])
+
+    assert (first["status"], second["status"]) == ("more", "done")
+    assert made == [f"{PREFIX}{CHECKLIST}"]
+    assert len(entity.around.document_keys()) == 2
 
 
 def test_a_failure_that_passes_leaves_the_rest_to_the_next_step(entity, intercept):
