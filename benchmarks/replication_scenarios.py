@@ -18,8 +18,9 @@ BURST_SECONDS = 0.5
 """The burst that the governor allows itself, and with `TRUE_BURST_SECONDS` the provider's."""
 
 TRUE_BURST_SECONDS = 2.0
-BEFORE_BOUNDS, BEFORE_SECONDS, BEFORE_REQUESTS = 5, 3600, 5_000_000
-"""The former design is watched for so many times the bound and an hour, or so many requests."""
+BEFORE_BOUNDS, BEFORE_SECONDS, BEFORE_THROTTLED = 5, 3600, 2_000_000
+"""The former design is watched for so many times the bound and an hour, or so many throttled
+requests."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _run_before(result: Result, work: Sequence[EntityWork], stage: Stage) -> Non
     Orchestrator(stage).begin(work, result.workers)
     last = BEFORE_BOUNDS * result.bound + BEFORE_SECONDS
     until = 0.0
-    while until < last and tally.done < len(work) and tally.requests < BEFORE_REQUESTS:
+    while until < last and tally.done < len(work) and tally.throttled < BEFORE_THROTTLED:
         until = min(until + BEFORE_SECONDS / 10, last)
         stage.world.run(until)
     if tally.done < len(work):

@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from benchmarks.replication_scenarios import Result
 
@@ -19,6 +19,7 @@ MARKERS = "osD^v"
 """By the number of entities."""
 
 LIMIT = "#222222"
+TICKS = (1, 1.5, 2, 3, 5, 10, 20, 50, 100)
 MOST_PARTS = 200
 HALF_PERMILLE = 0.0005
 """Shares below twice that are shown on a linear scale, because 0 is among them."""
@@ -65,27 +66,30 @@ def _series(results: Sequence[Result]) -> Iterator[tuple[list[Result], str, str,
 
 
 def _draw_wall(axis: Axes, results: Sequence[Result]) -> None:
-    for runs, colour, marker, label in _series(results):
+    """Runs that were broken off have no wall time: they stand at the upper edge."""
+    for number, (runs, colour, marker, label) in enumerate(_series(results)):
         done = [one for one in runs if one.finished]
+        endless = [one.workers for one in runs if not one.finished]
         axis.plot(
             [one.workers for one in done],
             [one.wall / one.bound for one in done],
             color=colour, marker=marker, label=label, alpha=0.8,
         )  # fmt: skip
         axis.plot(
-            [one.workers for one in runs if not one.finished],
-            [one.tally.finished_at / one.bound for one in runs if not one.finished],
+            endless, [0.97 - 0.035 * number] * len(endless), transform=axis.get_xaxis_transform(),
             color=colour, marker=marker, linestyle="none", fillstyle="none",
         )  # fmt: skip
     axis.axhline(1, color=LIMIT, linewidth=1, linestyle="--", label="what the quota forces")
     if not all(one.finished for one in results):
-        axis.plot([], [], color=LIMIT, marker="o", linestyle="none", fillstyle="none",
-                  label="not finished by then")  # fmt: skip
+        axis.plot([], [], color=DESIGNS["before"], marker="o", linestyle="none", fillstyle="none",
+                  label="was given up, not finished")  # fmt: skip
+    most = max((one.wall / one.bound for one in results if one.finished), default=1.0)
     _scale_workers(axis, results)
-    axis.set(title="wall time, in times of the bound", yscale="log")
+    axis.set(title="wall time, in times of the bound", yscale="log", ylim=(0.9, 3 * most))
+    axis.set_yticks([tick for tick in TICKS if tick < 3 * most], minor=False)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.legend(fontsize=8)
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.legend(fontsize=8, loc="center right")
 
 
 def _draw_throttled(axis: Axes, results: Sequence[Result]) -> None:
@@ -146,8 +150,7 @@ def _draw_limit(axis: Axes, shown: Sequence[Result], until: float) -> None:
 
 def _shown_until(shown: Sequence[Result]) -> float:
     """The former design may go on for many hours: not much more than the other one is shown."""
-    ends = [one.tally.finished_at for one in shown]
-    return min(max(ends), 1.5 * min(ends))
+    return 1.1 * shown[-1].tally.finished_at
 
 
 def _by_part(by_second: Counter[int], width: int, until: float) -> list[float]:

@@ -106,7 +106,7 @@ def test_rclone_moves_and_deletes(remote, tree):
 def test_rclone_waits_when_it_is_told_to(remote, tree):
     running, rclone = remote
     scope = running.limits()["limits"][0]["scope"]
-    running.set_limits({"limits": [{"scope": scope, "units": 4, "seconds": 2}]})
+    running.set_limits({"limits": [{"scope": scope, "units": 4, "seconds": 1}]})
     there = "sim:bucket/books" if running.profile == "s3" else "sim:books"
 
     rclone("--low-level-retries", "20", "copy", str(tree), there)

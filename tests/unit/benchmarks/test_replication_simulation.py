@@ -162,7 +162,7 @@ def test_the_former_design_needs_many_times_the_bound_with_many_functions():
 
 
 def test_a_run_of_the_former_design_that_never_ends_is_broken_off(monkeypatch):
-    monkeypatch.setattr(replication_scenarios, "BEFORE_REQUESTS", 20_000)
+    monkeypatch.setattr(replication_scenarios, "BEFORE_THROTTLED", 20_000)
 
     result = simulated(design="before", number=2000, rate=20.0, workers=512)
 
