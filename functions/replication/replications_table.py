@@ -258,12 +258,11 @@ def page_of_batches(replication_id: str, first: str) -> tuple[list[tuple[str, Ba
             Limit=_A_PAGE + 1,
         )
     items = [(item["item"]["S"], _batch(to_values(item))) for item in reply["Items"]]
-    reached = reply.get("LastEvaluatedKey")  # A page is 1 MB at most.
-    following = reached["item"]["S"] if reached and items else None
-    if len(items) > _A_PAGE:
-        following = items[_A_PAGE][0]
+    following = None
+    if reply.get("LastEvaluatedKey"):  # One more than a page was asked for; 1 MB at most is given.
+        following, _ = items.pop()
     last = _last_batches(replication_id)
-    found = [(name, one) for name, one in items[:_A_PAGE] if one.batch <= last.get(one.provider, 0)]
+    found = [(name, one) for name, one in items if one.batch <= last.get(one.provider, 0)]
     return found, following
 
 
