@@ -21,13 +21,16 @@ FOLDERS_SHARE = 0.4
 
 @dataclass(frozen=True)
 class Settings:
-    """What may be set of a replication, and two things that could be made otherwise."""
+    """What may be set of a replication, and three things that could be made otherwise."""
 
     most_workers: int
     pulse_seconds: float = 5.0
     largest_batch: int = 25
     starts_at_once: int = 1
     """How many workers a beat starts at a time."""
+
+    counts_all: bool = False
+    """Whether a worker is busy between two entities, too, or only from a first to a last step."""
 
     beats_on_time: bool = False
     """Whether a pulse is counted from the beat before, or from when its workers were started."""
@@ -155,11 +158,14 @@ class Replication:
             yield from self._next_entity()
             tally.transitions += 2  # Replicate Entity, Begin Entity
             yield world.now + 2 * overheads.transition + overheads.nested_start
+            steps_began = world.now
             waited = yield from self._entity(entity)
+            steps_ended = world.now
             tally.transitions += 1  # Entity Replicated
             yield world.now + overheads.transition + overheads.nested_start
             self._calls_ended += entity.calls
-            self._busy_ended += world.now - began - waited
+            busy = world.now - began if self._settings.counts_all else steps_ended - steps_began
+            self._busy_ended += busy - waited
             tally.done += 1
             tally.finished_at = world.now
             self._calls_left[entity.customer_id] -= entity.calls

@@ -54,6 +54,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--beats-on-time", action="store_true", help="count a pulse from the beat before"
     )
+    parser.add_argument(
+        "--counts-all", action="store_true", help="a worker is busy between two entities, too"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="where to write PNG files")
     return parser.parse_args()
@@ -68,6 +71,7 @@ def simulated(arguments: argparse.Namespace, scenario: str) -> Iterator[Result]:
                     pulse_seconds=arguments.pulse,
                     starts_at_once=arguments.starts_at_once,
                     beats_on_time=arguments.beats_on_time,
+                    counts_all=arguments.counts_all,
                 )
                 yield run(
                     *(design, SCENARIOS[scenario], number, arguments.rate),
