@@ -33,10 +33,10 @@ from replication.rules.pulse import (
 from replication.rules.quota import Quota
 from replication.rules.replication import (
     GOES_ON,
+    Again,
     Batch,
     Counts,
     Outcome,
-    Replication,
     Service,
     summed,
     worker_name,
@@ -60,13 +60,6 @@ MOST_ATTEMPTS = 5
 
 LOOKED_AFTER_AT_ONCE = 20
 """How many batches without progress are looked after in one beat."""
-
-
-class Again(TypedDict):
-    """A batch to be taken up again, and its last attempt."""
-
-    batch: int
-    attempt: int
 
 
 class Input(TypedDict):
@@ -94,7 +87,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
     opened = open_batches(service.replication_id, service.provider)
     running, again = told_apart(opened)
     if service.ended_batches == service.batches and not running:
-        return finished(replication, service, number)
+        return finished(service, number)
     beat = Beat(service, opened, running)
     if replication.state not in GOES_ON:
         return stopping(service, beat, number)
@@ -249,11 +242,11 @@ def keep(service: Service, beat: Beat) -> bool:
 # --- how a run ends
 
 
-def finished(replication: Replication, service: Service, number: int) -> Output:
+def finished(service: Service, number: int) -> Output:
     at = format_time(now())
     if not update_service(service, state="FINISHED", finished_at=at, beat_at=at):
         return {"verdict": "taken_over", "number": number}
-    finish_if_all_have(replication)
+    finish_if_all_have(service.replication_id)
     return {"verdict": "finished", "number": number}
 
 

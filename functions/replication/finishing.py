@@ -12,13 +12,13 @@ EVENT_BUS_NAME = os.environ["EVENT_BUS_NAME"]
 _MAY_FINISH: tuple[State, ...] = ("RUNNING", "PAUSED")
 
 
-def finish_if_all_have(replication: Replication) -> bool:
+def finish_if_all_have(replication_id: str) -> bool:
     """End a replication whose services have all finished, and tell so.
 
     The event comes first: a step that breaks off in between runs again, and the event's id is the
     same then. What was cancelled, or is being planned again, does not end here.
     """
-    replication = known_replication(replication.replication_id)
+    replication = known_replication(replication_id)
     if replication.state not in _MAY_FINISH:
         return False
     services = services_of(replication.replication_id)

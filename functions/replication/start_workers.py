@@ -10,19 +10,13 @@ from typing import Any, TypedDict
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from replication.replications_table import get_batch, get_service, start_batch, update_service
-from replication.rules.replication import Batch, worker_name
+from replication.rules.replication import Again, Batch, worker_name
 from shared.errors import TransientError
 from shared.executions import start_once
 from shared.observability import count, logger, step
 from shared.times import format_time, now
 
 STATE_MACHINE_ARN = environ["REPLICATION_WORKER_STATE_MACHINE_ARN"]
-
-
-class Again(TypedDict):
-    batch: int
-    attempt: int
-    """The last one, which is over."""
 
 
 class Input(TypedDict):

@@ -87,7 +87,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
         if service.plan == event["plan"]
     ]
     if not services:
-        finish_if_all_have(known_replication(replication.replication_id))
+        finish_if_all_have(replication.replication_id)
     return {"status": "done", "cursor": cursor, "services": services}
 
 

@@ -7,7 +7,7 @@ its batch.
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
@@ -164,6 +164,13 @@ class Batch(_Record):
             for position, outcome in self.outcomes.items()
             if outcome.state == "FAILED" or (outcome.plan or 0) > service.plan
         ]
+
+
+class Again(TypedDict):
+    """A batch to be taken up again, and its last attempt, which is over."""
+
+    batch: int
+    attempt: int
 
 
 def summed(counts: Iterable[Counts]) -> Counts:
