@@ -9,6 +9,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import batched
 
 from benchmarks.replication_governor import Governor, Known, Meter
 from benchmarks.replication_model import Doing, Process, Stage
@@ -18,22 +19,17 @@ from replication.rules.batches import EntityWork, plan_batches
 FOLDERS_SHARE = 0.4
 """Of an entity's calls: those of Create Folders. All others are those of Upload Folders."""
 
+STARTED_AT_ONCE = 8
+"""See start_workers.py."""
+
 
 @dataclass(frozen=True)
 class Settings:
-    """What may be set of a replication, and three things that could be made otherwise."""
+    """What may be set of a replication."""
 
     most_workers: int
     pulse_seconds: float = 5.0
     largest_batch: int = 25
-    starts_at_once: int = 1
-    """How many workers a beat starts at a time."""
-
-    counts_all: bool = False
-    """Whether a worker is busy between two entities, too, or only from a first to a last step."""
-
-    beats_on_time: bool = False
-    """Whether a pulse is counted from the beat before, or from when its workers were started."""
 
 
 @dataclass
@@ -102,18 +98,19 @@ class Replication:
                 self._tally.transitions += 1
                 began = world.now
                 yield world.now + overheads.transition + overheads.warm_invocation
-                for batch in batches[started : started + new]:
-                    self._tally.reads += 1
-                    self._tally.writes += 2
-                    yield world.now + overheads.start_worker / settings.starts_at_once
-                    self._running += 1
-                    world.start(self._worker(batch))
+                for some in batched(
+                    batches[started : started + new], STARTED_AT_ONCE, strict=False
+                ):
+                    self._tally.reads += len(some)
+                    self._tally.writes += len(some) + 1
+                    yield world.now + overheads.start_worker
+                    self._running += len(some)
+                    for batch in some:
+                        world.start(self._worker(list(batch)))
                 self._invoked(world.now - began)
                 started += new
-            wakes = world.now + settings.pulse_seconds
-            if settings.beats_on_time:
-                wakes = max(beat + settings.pulse_seconds, world.now)
-            yield wakes + overheads.transition
+            next_at = (beat // settings.pulse_seconds + 1) * settings.pulse_seconds
+            yield max(next_at, world.now) + overheads.transition
 
     def _rate(self) -> float:
         keys = {self._governor.key(customer_id) for customer_id in self._calls_left}
@@ -158,14 +155,11 @@ class Replication:
             yield from self._next_entity()
             tally.transitions += 2  # Replicate Entity, Begin Entity
             yield world.now + 2 * overheads.transition + overheads.nested_start
-            steps_began = world.now
             waited = yield from self._entity(entity)
-            steps_ended = world.now
             tally.transitions += 1  # Entity Replicated
             yield world.now + overheads.transition + overheads.nested_start
             self._calls_ended += entity.calls
-            busy = world.now - began if self._settings.counts_all else steps_ended - steps_began
-            self._busy_ended += busy - waited
+            self._busy_ended += world.now - began - waited
             tally.done += 1
             tally.finished_at = world.now
             self._calls_left[entity.customer_id] -= entity.calls

@@ -13,6 +13,7 @@ from replication.rules import quota
 from replication.rules.quota import Grant, Limit, Quota
 
 SECONDS_PER_GRANT = 2.0
+SECONDS_OF_QUOTA = 1.0
 LONGEST_SLEEP = 2.0
 LATE = 5.0
 FIRST_GUESS = 0.3
@@ -30,10 +31,10 @@ class Item:
     quota: Quota
     state: str
 
-    def booked(self, seconds: float, units: float) -> "Item":
+    def booked(self, until: float, units: float) -> "Item":
         before = self.quota
         counted = {
-            "tat": before.tat + seconds,
+            "tat": until,
             "granted": before.granted + units,
             "version": before.version + 1,
         }
@@ -61,8 +62,8 @@ class Governor:
         return self._quota(self._items.get(key))
 
     def take(self, known: Known, key: str, units: float, each: float) -> Doing[Grant]:
-        seen = known.get(key)
-        if seen is None or not quota.only_books(seen.quota, self._world.now):
+        seen, now = known.get(key), self._world.now
+        if seen is None or seen.quota.tat < now or not quota.only_books(seen.quota, now):
             yield from self.look(known, key)
         attempt = 0
         while True:
@@ -75,6 +76,11 @@ class Governor:
 
     def holds(self, known: Known, key: str, given: Grant, at: float) -> bool:
         return quota.holds(self._quota(known.get(key)), given, at)
+
+    def pace(self, known: Known, key: str) -> float:
+        """Units per second, as far as a process knows."""
+        item = known.get(key)
+        return item.quota.rate if item else self.limit.ceiling
 
     def look(self, known: Known, key: str) -> Process:
         self._tally.reads += 1
@@ -115,12 +121,12 @@ class Governor:
         begins = max(now, seen.quota.cooldown_until)
         yield from self._writing()
         found = known[key] = self._items[key]
-        if found.state != seen.state or found.quota.tat < begins:
+        idle = seen.quota.tat < begins
+        if found.state != seen.state or (found.quota.tat < begins) != idle:
             self._tally.conflicts += 1
             return None
-        _, given = quota.grant(found.quota, self.limit, now, units, each)
-        booked = found.booked(units / seen.quota.rate, units)
-        known[key] = self._items[key] = booked
+        after, given = quota.grant(found.quota, self.limit, now, units, each)
+        known[key] = self._items[key] = found.booked(after.tat, units)
         return given
 
     def _write(self, known: Known, key: str, after: Quota) -> Doing[bool]:
@@ -219,7 +225,9 @@ class Meter:
             self._left = 0.0
 
     def _take(self, expected: int) -> Process:
-        calls = max(1, min(math.ceil(SECONDS_PER_GRANT / self._mean), expected))
+        pace = self.governor.pace(self.known, self.key) / self.each
+        useful = min(SECONDS_PER_GRANT / self._mean, SECONDS_OF_QUOTA * pace)
+        calls = max(1, min(math.ceil(useful), expected))
         given = yield from self.governor.take(self.known, self.key, calls * self.each, self.each)
         self._grant, self._left, self._next_at = given, given.units, given.not_before
         self.looked_at = self.world.now

@@ -69,7 +69,7 @@ class Overheads:
     table: float = 0.006
     """A read or a write of DynamoDB."""
     start_worker: float = 0.05
-    """A worker that a beat starts after the one before: two writes and StartExecution."""
+    """A worker, or some at a time: a read, two writes and StartExecution."""
 
 
 DOLLARS_PER_TRANSITION = 0.025 / 1000

@@ -50,13 +50,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--designs", nargs="+", choices=designs, default=designs)
     parser.add_argument("--rate", type=float, default=100.0, help="units per second (default: 100)")
     parser.add_argument("--pulse", type=float, default=5.0, help="seconds (default: 5)")
-    parser.add_argument("--starts-at-once", type=int, default=1, help="workers (default: 1)")
-    parser.add_argument(
-        "--beats-on-time", action="store_true", help="count a pulse from the beat before"
-    )
-    parser.add_argument(
-        "--counts-all", action="store_true", help="a worker is busy between two entities, too"
-    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="where to write PNG files")
     return parser.parse_args()
@@ -66,13 +59,7 @@ def simulated(arguments: argparse.Namespace, scenario: str) -> Iterator[Result]:
     for number in arguments.entities:
         for workers in arguments.workers:
             for design in arguments.designs:
-                settings = Settings(
-                    workers,
-                    pulse_seconds=arguments.pulse,
-                    starts_at_once=arguments.starts_at_once,
-                    beats_on_time=arguments.beats_on_time,
-                    counts_all=arguments.counts_all,
-                )
+                settings = Settings(workers, pulse_seconds=arguments.pulse)
                 yield run(
                     *(design, SCENARIOS[scenario], number, arguments.rate),
                     *(settings, arguments.seed),

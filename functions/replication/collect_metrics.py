@@ -6,9 +6,9 @@ that the table names is the metronome; whoever comes later, or twice, changes no
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -36,6 +36,7 @@ from replication.rules.replication import (
     Again,
     Batch,
     Counts,
+    Largest,
     Outcome,
     Service,
     summed,
@@ -72,6 +73,8 @@ class Input(TypedDict):
 class Output(TypedDict):
     verdict: Literal["start", "wait", "hand_over", "finished", "stopped", "taken_over"]
     number: int
+    next_at: NotRequired[str]
+    """When the next beat is."""
     new: NotRequired[int]
     again: NotRequired[list[Again]]
     next_run: NotRequired[int]
@@ -79,7 +82,7 @@ class Output(TypedDict):
 
 @step
 def handler(event: Input, context: LambdaContext) -> Output:
-    number = event["beat"] + 1
+    number, next_at = event["beat"] + 1, next_beat()
     replication = known_replication(event["replication_id"])
     service = get_service(event["replication_id"], event["provider"])
     if service is None or service.run != event["run"]:
@@ -90,7 +93,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
         return finished(service, number)
     beat = Beat(service, opened, running)
     if replication.state not in GOES_ON:
-        return stopping(service, beat, number)
+        return stopping(service, beat, number, next_at)
     free = max(beat.wanted - len(running), 0)
     resumed = [Again(batch=batch.batch, attempt=batch.attempt) for batch in again[:free]]
     new = min(free - len(resumed), service.batches - service.started)
@@ -99,8 +102,23 @@ def handler(event: Input, context: LambdaContext) -> Output:
     if number >= MOST_BEATS:
         return handing_over(service, number)
     if not new and not resumed:
-        return {"verdict": "wait", "number": number}
-    return {"verdict": "start", "number": number, "new": new, "again": resumed}
+        return {"verdict": "wait", "number": number, "next_at": next_at}
+    return {
+        "verdict": "start",
+        "number": number,
+        "next_at": next_at,
+        "new": new,
+        "again": resumed,
+    }
+
+
+def next_beat() -> str:
+    """Beats are as far apart as a pulse, however long each takes; one that is late follows at once.
+
+    A Wait knows whole seconds only, so they are multiples of the pulse.
+    """
+    seconds = (now().timestamp() // PULSE_SECONDS + 1) * PULSE_SECONDS
+    return format_time(datetime.fromtimestamp(seconds, UTC))
 
 
 # --- workers
@@ -186,8 +204,16 @@ class Beat:
         self.running = len(running)
         self.queue = service.batches - service.started
         cooldown = max((quota.cooldown_until for quota in quotas.values()), default=0.0)
+        self.largest = [granted_before(one, quotas) for one in service.largest]
+        more = per_entity * entities / max(service.calls_planned, 1)
         self.ends = forecast(
-            now().timestamp(), self.calls_left, self.rate, cooldown, self.wanted, self.mean
+            now().timestamp(),
+            self.calls_left,
+            self.rate,
+            cooldown,
+            self.wanted,
+            self.mean,
+            slowest_scope_seconds(service, self.largest, quotas, more),
         )
 
     @property
@@ -219,9 +245,44 @@ def rate_of(service: Service, quotas: Mapping[str, Quota]) -> float:
     return effective_rate(levels)
 
 
+def granted_before(largest: Largest, quotas: Mapping[str, Quota]) -> Largest:
+    """The first beat notes how much a quota had been used by then."""
+    if largest.granted_before is not None:
+        return largest
+    quota = quotas.get(largest.key)
+    return largest.model_copy(update={"granted_before": round(quota.granted) if quota else 0})
+
+
+def slowest_scope_seconds(
+    service: Service, largest: Iterable[Largest], quotas: Mapping[str, Quota], more: float
+) -> float:
+    """How long the calls take that are left in the slowest of the largest scopes.
+
+    `more` is how many times as many calls are made as were planned.
+    """
+    seconds = [0.0]
+    ceilings = {
+        limit.scope: limit.ceiling for limit in limits_of(service.provider, PROVIDER_LIMITS)
+    }
+    for one in largest:
+        ceiling = ceilings.get(one.key.partition("#")[0])
+        if ceiling is None:
+            continue  # Nothing is limited on this level.
+        quota = quotas.get(one.key)
+        granted = quota.granted if quota else 0.0
+        left = one.calls * more - (granted - (one.granted_before or 0))
+        seconds.append(left / (quota.rate if quota else ceiling))
+    return max(seconds)
+
+
 def keep(service: Service, beat: Beat) -> bool:
     """Store and publish what the beat has seen; False where another run has the service by now."""
-    values = {"beat": beat.values(), "beat_at": format_time(now()), "restarts": 0}
+    values: dict[str, Any] = {
+        "beat": beat.values(),
+        "beat_at": format_time(now()),
+        "restarts": 0,
+        "largest": [one.model_dump() for one in beat.largest],
+    }
     if service.first_forecast is None and beat.counts.get("calls") and beat.forecast:
         values["first_forecast"] = beat.forecast
     if not update_service(service, **values):
@@ -250,11 +311,11 @@ def finished(service: Service, number: int) -> Output:
     return {"verdict": "finished", "number": number}
 
 
-def stopping(service: Service, beat: Beat, number: int) -> Output:
+def stopping(service: Service, beat: Beat, number: int, next_at: str) -> Output:
     """Paused or cancelled: wait until the last worker has put its batch off."""
     if beat.running:
         kept = keep(service, beat)
-        return {"verdict": "wait" if kept else "taken_over", "number": number}
+        return {"verdict": "wait" if kept else "taken_over", "number": number, "next_at": next_at}
     stopped = update_service(service, state="STOPPED", beat_at=format_time(now()))
     return {"verdict": "stopped" if stopped else "taken_over", "number": number}
 

@@ -71,7 +71,7 @@ class Work:
     """An entity in the hands of a step. `cursor` is JSON and goes from step to step:
 
     - `stage`, and `position` in it, as the stage's own step understands it;
-    - `steps` of this execution, `began` (seconds since 1970), `tally` (COUNTS of the entity);
+    - `steps` of this execution, `tally` (COUNTS of the entity);
     - `fresh`: whether the period's folder was made just now, so that nothing can be in it;
     - `again`: that folders were removed meanwhile, and are to be made again;
     - `grants`: requests that are granted and not made, of `StorageWork`.
@@ -169,7 +169,7 @@ def work_on[Kind: Work](
     batch = get_batch(event["replication_id"], event["provider"], event["batch"])
     goes_on = known_replication(event["replication_id"]).state in GOES_ON
     if not goes_on or batch.attempt != event["attempt"] or batch.open is None:
-        return {"status": "stopped", "cursor": stopped(cursor)}
+        return {"status": "stopped", "cursor": cursor}
     if cursor.get("steps", 0) >= MOST_STEPS:
         return {"status": "over", "cursor": cursor | {"steps": 0}}
     work = kind(
@@ -196,22 +196,11 @@ def is_over(cursor: dict[str, Any], stage: Stage) -> bool:
     return _STAGES.index(reached) > _STAGES.index(stage)
 
 
-def stopped(cursor: dict[str, Any]) -> dict[str, Any]:
-    """The cursor of an entity that waits: since now, unless it did already."""
-    now = time.time()
-    return {"began": now, "stopped_at": now} | cursor
-
-
 def begun(cursor: dict[str, Any], stage: Stage, beginning: Any) -> dict[str, Any]:
     """The cursor of a step that begins to work."""
-    now = time.time()
     if cursor.get("stage") != stage or cursor["position"] is None:
         cursor = cursor | {"stage": stage, "position": deepcopy(beginning)}
-    if stopped_at := cursor.pop("stopped_at", None):
-        tally = Counter(cursor.get("tally", {}))
-        tally["waited_ms"] += round((now - stopped_at) * 1000)
-        cursor["tally"] = dict(tally)
-    return {"began": now, "tally": {}} | cursor | {"steps": cursor.get("steps", 0) + 1}
+    return {"tally": {}} | cursor | {"steps": cursor.get("steps", 0) + 1}
 
 
 def customer_and_entity(customer_id: str, entity_id: str) -> tuple[Customer, Entity]:
@@ -287,15 +276,13 @@ def note(work: Work) -> None:
 
 
 def finish_stage(work: Work) -> None:
-    """Go on to the next stage; the last one reckons up how long the entity has taken."""
+    """Go on to the next stage; behind the last one, say which names have failed the entity."""
     cursor = work.cursor
     number = _STAGES.index(cursor["stage"])
     if number + 1 < len(_STAGES):
         cursor |= {"stage": _STAGES[number + 1], "position": None}
         cursor.pop("again", None)
         return
-    elapsed = round((time.time() - cursor["began"]) * 1000)
-    cursor["tally"]["busy_ms"] = max(elapsed - cursor["tally"].get("waited_ms", 0), 1)
     illegal = cursor["tally"].get("illegal", 0)
     if illegal and not work.dry_run:
         raise StorageRefused(

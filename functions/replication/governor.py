@@ -3,8 +3,9 @@
 Each scope of a provider's limits is one item of the quotas table, under the provider and
 `<scope>#<id>`, whose state `rules/quota.py` computes. What a grant always changes, the end of the
 time line and the sum, stands beside the state, and is added to as long as the state is the one that
-this process has seen last: a grant is one write, and nobody is in anybody's way. Every other change
-holds for the version that was read only. Whoever is refused goes on with the item that comes back.
+this process has seen last: a grant is one write, and nobody is in anybody's way. Where nothing is
+booked any more the time line goes on from now. Every other change holds for the version that was
+read only. Whoever is refused goes on with the item that comes back.
 
 What can go wrong:
 
@@ -18,6 +19,7 @@ What can go wrong:
 """
 
 import json
+import math
 import os
 import random
 import time
@@ -109,7 +111,7 @@ class Governor:
 
         Scopes in which the operation costs nothing are left out.
         """
-        paid = [scope for scope in self._scopes.values() if scope.limit.cost(operation)]
+        paid = [scope for scope, _ in self._paid(operation)]
         if not paid:
             return Leave(
                 calls=calls, not_before=self._clock(), interval=0.0, grants={}, tightest=None
@@ -130,6 +132,12 @@ class Governor:
             if after.tat != known.quota.tat:
                 # Where this is refused somebody has been granted something since.
                 self._write(scope, known, after)
+
+    def pace(self, operation: Operation) -> float:
+        """Calls per second that all scopes allow, as far as this process knows."""
+        return min(
+            (self._rate(scope) / cost for scope, cost in self._paid(operation)), default=math.inf
+        )
 
     def knows(self, leave: Leave) -> bool:
         """Whether leave is for scopes of this governor; the limits may be others by now."""
@@ -175,8 +183,8 @@ class Governor:
     # --- grants
 
     def _take_one(self, scope: Scope, units: float, each: float) -> Grant:
-        known = _known.get((self.provider, scope.key))
-        if known is None or not quota.only_books(known.quota, self._clock()):
+        known, now = _known.get((self.provider, scope.key)), self._clock()
+        if known is None or known.quota.tat < now or not quota.only_books(known.quota, now):
             known = self._read(scope)  # It is cheaper than a write that is refused.
         for attempt in range(_MOST_TRIES):
             given = self._book(scope, known, units, each)
@@ -201,14 +209,17 @@ class Governor:
         return given if self._write(scope, known, after) else None
 
     def _add(self, scope: Scope, known: _Known, units: float, begins: float) -> Quota | None:
-        """Book behind all that is booked by then; what it was before.
+        """Book behind all that is booked, at `begins` at the earliest; what it was before.
 
-        None where nothing is booked behind `begins`, or the state is another one by now.
+        None where the state is another one by now, or `begins` lies on the other side of the end.
         """
+        seconds = units / known.quota.rate
+        idle = known.quota.tat < begins
+        ends = ":ends" if idle else "tat + :seconds"
         values: Attributes = {
             ":state": {"S": known.state},
             ":begins": _number(begins),
-            ":seconds": _number(units / known.quota.rate),
+            **({":ends": _number(begins + seconds)} if idle else {":seconds": _number(seconds)}),
             ":units": _number(units),
             ":one": {"N": "1"},
         }
@@ -216,9 +227,9 @@ class Governor:
             lambda: dynamodb().update_item(
                 TableName=QUOTAS_TABLE_NAME,
                 Key=self._key(scope),
-                UpdateExpression="SET tat = tat + :seconds, granted = granted + :units,"
+                UpdateExpression=f"SET tat = {ends}, granted = granted + :units,"
                 " version = version + :one",
-                ConditionExpression="#state = :state AND tat >= :begins",
+                ConditionExpression=f"#state = :state AND tat {'<' if idle else '>='} :begins",
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues=values,
                 ReturnValues="ALL_OLD",
@@ -249,6 +260,15 @@ class Governor:
                 return grants
             _pause(attempt)
         raise _contended()
+
+    def _paid(self, operation: Operation) -> list[tuple[Scope, float]]:
+        """The scopes in which a call costs something, and how many units."""
+        priced = ((scope, scope.limit.cost(operation)) for scope in self._scopes.values())
+        return [(scope, cost) for scope, cost in priced if cost]
+
+    def _rate(self, scope: Scope) -> float:
+        known = _known.get((self.provider, scope.key))
+        return known.quota.rate if known else scope.limit.ceiling
 
     # --- items
 

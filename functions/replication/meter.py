@@ -1,12 +1,12 @@
 """What watches over a step's requests: the quota that they need, and the time that it has.
 
-The governor is asked for as many calls at a time as a step makes in about two seconds, and they go
-when they may. A short wait is slept; a longer one is left to the machine, which waits for nothing.
-What was granted for then is carried along, as JSON, to whichever step goes on: it finds its calls
-waiting and need not stand in line again, else it could be put off for ever. Calls whose time is
-long past are not made in a clump: one goes, so that there is some progress, and the others are
-given back. At least every two seconds, and before what was carried is used, the meter looks whether
-the provider has refused somebody else's call.
+The governor is asked for as many calls at a time as a step makes in about two seconds, or as the
+quota allows in one if that is less, and they go when they may. A short wait is slept; a longer one
+is left to the machine, which waits for nothing. What was granted for then is carried along, as
+JSON, to whichever step goes on: it finds its calls waiting and need not stand in line again, else
+it could be put off for ever. Calls whose time is long past are not made in a clump: one goes, so
+that there is some progress, and the others are given back. At least every two seconds, and before
+what was carried is used, the meter looks whether the provider has refused somebody else's call.
 """
 
 import math
@@ -24,6 +24,9 @@ from replication.rules.replication import Counts
 from replication.storage.interface import Operation, Pause, Throttled
 
 SECONDS_PER_GRANT = 2.0
+SECONDS_OF_QUOTA = 1.0
+"""For so long a grant keeps everybody else waiting at most, unless a single call does."""
+
 LONGEST_SLEEP = 2.0
 """Seconds that are slept; for longer the machine waits."""
 
@@ -183,7 +186,8 @@ class GovernedMeter:
         price = self._governor.price(operation)
         mean = max(self._mean.get(operation, FIRST_GUESS), 0.001)
         hint = sum(n for other, n in self._expected.items() if self._governor.price(other) == price)
-        calls = max(1, min(math.ceil(SECONDS_PER_GRANT / mean), hint))
+        useful = min(SECONDS_PER_GRANT / mean, SECONDS_OF_QUOTA * self._governor.pace(operation))
+        calls = max(1, min(math.ceil(useful), hint))
         leave = self._governor.take(operation, calls)
         if len(leave.grants) == len(price):
             self._looked_at = self._clock()

@@ -58,7 +58,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
             update={"outcomes": batch.outcomes | {str(ended[0]): ended[1]}, "current": None}
         )
     if current is None and (position := batch.next_position()) is not None:
-        current = Current(position=position)
+        current = Current(position=position, given_at=now().timestamp())
     output = noted(replication, batch, ended, current)
     if ended is not None and output["status"] != "taken_over":
         tell(*ended, batch)
@@ -69,18 +69,24 @@ def what_follows(
     batch: Batch, entity: dict[str, Any] | None, outcome: dict[str, Any] | None
 ) -> tuple[tuple[int, Outcome] | None, Current | None]:
     """What has come of the entity in hand, if it has ended, else where it goes on."""
-    in_hand = batch.current
-    if in_hand is None or entity is None or outcome is None:
-        return None, in_hand
+    in_hand, at = batch.current, now().timestamp()
+    if in_hand is None:
+        return None, None
+    if entity is None or outcome is None:  # Another worker has it in hand now.
+        return None, in_hand.model_copy(update={"given_at": at})
     if (entity["position"], entity["turn"]) != (in_hand.position, in_hand.turn):
         return None, in_hand  # It is noted already.
     if "Error" in outcome:
         cause = root_cause({"Error": outcome["Error"], "Cause": outcome.get("Cause", "")})
         return (in_hand.position, Outcome(state="FAILED", **cause)), None
     cursor = outcome["cursor"]
+    elapsed = in_hand.elapsed_ms + round((at - in_hand.given_at) * 1000)
     if outcome["status"] == "done":
-        return (in_hand.position, Outcome(state="DONE", counts=cursor["tally"])), None
-    return None, Current(position=in_hand.position, turn=in_hand.turn + 1, cursor=cursor)
+        busy = max(elapsed - cursor["tally"].get("waited_ms", 0), 1)
+        counts = cursor["tally"] | {"busy_ms": busy}
+        return (in_hand.position, Outcome(state="DONE", counts=counts)), None
+    again = {"turn": in_hand.turn + 1, "given_at": at, "elapsed_ms": elapsed, "cursor": cursor}
+    return None, in_hand.model_copy(update=again)
 
 
 def noted(

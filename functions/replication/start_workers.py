@@ -2,21 +2,28 @@
 
 A batch is taken up in the table first, under the number of the attempt, and its execution is named
 by both: so whatever is done twice starts once, and where the step broke off in between it goes on.
+Some are started at a time, because a beat that takes long leaves the quota unused.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from itertools import batched
 from os import environ
 from typing import Any, TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from replication.replications_table import get_batch, get_service, start_batch, update_service
-from replication.rules.replication import Again, Batch, worker_name
+from replication.rules.replication import Again, Batch, Service, worker_name
+from shared.clients import stepfunctions
 from shared.errors import TransientError
 from shared.executions import start_once
 from shared.observability import count, logger, step
 from shared.times import format_time, now
 
 STATE_MACHINE_ARN = environ["REPLICATION_WORKER_STATE_MACHINE_ARN"]
+
+AT_ONCE = 8
+"""How many workers are started at a time."""
 
 
 class Input(TypedDict):
@@ -35,26 +42,37 @@ class Output(TypedDict):
 
 @step
 def handler(event: Input, context: LambdaContext) -> Output:
-    replication_id, provider = event["replication_id"], event["provider"]
-    service = get_service(replication_id, provider)
+    service = get_service(event["replication_id"], event["provider"])
     if service is None or service.run != event["run"]:
         return {"started": 0}
+    last = min(service.started + event["new"], service.batches)
+    new = [Again(batch=number, attempt=0) for number in range(service.started + 1, last + 1)]
     started = 0
     try:
-        for over in event["again"]:
-            start_worker(get_batch(replication_id, provider, over["batch"]), over["attempt"])
-            started += 1
-        last = min(service.started + event["new"], service.batches)
-        for number in range(service.started + 1, last + 1):
-            start_worker(get_batch(replication_id, provider, number), 0)
-            started += 1
-            if not update_service(service, started=number):
+        for some in batched([*event["again"], *new], AT_ONCE, strict=False):
+            start_workers(service, some)
+            started += len(some)
+            begun = [one["batch"] for one in some if one["attempt"] == 0]
+            if begun and not update_service(service, started=begun[-1]):
                 break  # Another run has the service by now; it goes on.
     except TransientError as error:
         # What is not started is left to the next beat: it must not wait for a retry of this one.
         count("StartLeftToNextBeat")
-        logger.warning("not all workers started", provider=provider, error=error.code)
+        logger.warning("not all workers started", provider=service.provider, error=error.code)
     return {"started": started}
+
+
+def start_workers(service: Service, some: tuple[Again, ...]) -> None:
+    """Start a worker for each of these batches, all at the same time."""
+
+    def start(over: Again) -> None:
+        batch = get_batch(service.replication_id, service.provider, over["batch"])
+        start_worker(batch, over["attempt"])
+
+    stepfunctions()  # A client may be used by all threads, but not be made by two.
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(start, some):
+            pass
 
 
 def start_worker(batch: Batch, last_attempt: int) -> None:

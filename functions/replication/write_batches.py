@@ -6,7 +6,7 @@ started before all batches of all providers are written.
 """
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Literal, TypedDict
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -26,7 +26,7 @@ from replication.replications_table import (
 from replication.rules.batches import EntityWork, plan_batches
 from replication.rules.limits import limits_of
 from replication.rules.pulse import FIRST_GUESS, Level, effective_rate, workers_wanted
-from replication.rules.replication import Batch, EntityRef, Replication, Service
+from replication.rules.replication import Batch, EntityRef, Largest, Replication, Service
 from shared.errors import TransientError
 from shared.observability import logger, step
 from shared.times import format_time, now
@@ -107,9 +107,8 @@ def write_provider(replication: Replication, plan: int, provider: str, parts: in
         for one in customer["entities"]
     ]
     earlier = before if before is not None and replication.planned else None
-    scopes = earlier.scopes if earlier else scopes_of(customers)
-    service = planned_service(replication, plan, provider, before, earlier, scopes)
-    batches = batches_for(service, work, scopes)
+    service = planned_service(replication, plan, provider, before, earlier, customers)
+    batches = batches_for(service, work)
     put_batches(batches)
     if earlier is not None:
         mark_retried(earlier, plan)
@@ -132,7 +131,7 @@ def planned_service(
     provider: str,
     before: Service | None,
     earlier: Service | None,
-    scopes: dict[str, int],
+    customers: list[GroupedCustomer],
 ) -> Service:
     """The service as it is before the plan's batches are added; `earlier` is what a retry keeps."""
     at = format_time(now())
@@ -143,17 +142,26 @@ def planned_service(
         "beat_at": at,
         "finished_at": None,
         "restarts": 0,
-        "scopes": scopes,
     }
     if earlier is not None:
         return earlier.model_copy(update=changes)
-    new = {"replication_id": replication.replication_id, "provider": provider, "batches": 0}
-    return Service.model_validate(new | {"began_at": at} | changes)
+    calls = calls_by_scope(customers)
+    new = {
+        "replication_id": replication.replication_id,
+        "provider": provider,
+        "batches": 0,
+        "began_at": at,
+        "scopes": {level: len(own) for level, own in calls.items()},
+        "largest": largest_scopes(calls),
+    }
+    return Service.model_validate(new | changes)
 
 
-def batches_for(service: Service, work: list[EntityWork], scopes: dict[str, int]) -> list[Batch]:
+def batches_for(service: Service, work: list[EntityWork]) -> list[Batch]:
     limits = limits_of(service.provider, PROVIDER_LIMITS)
-    rate = effective_rate(Level([limit.ceiling] * scopes.get(limit.scope, 1)) for limit in limits)
+    rate = effective_rate(
+        Level([limit.ceiling] * service.scopes.get(limit.scope, 1)) for limit in limits
+    )
     workers = workers_wanted(rate, FIRST_GUESS, MOST_WORKERS)
     return [
         Batch(
@@ -170,13 +178,19 @@ def batches_for(service: Service, work: list[EntityWork], scopes: dict[str, int]
     ]
 
 
-def scopes_of(customers: list[GroupedCustomer]) -> dict[str, int]:
-    """How many different quotas there are on each level."""
-    ids: defaultdict[str, set[str]] = defaultdict(set)
+def calls_by_scope(customers: list[GroupedCustomer]) -> dict[str, Counter[str]]:
+    """How many calls are planned in each quota, by level and id."""
+    calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for customer in customers:
         for level, scope_id in customer["scopes"].items():
-            ids[level].add(scope_id)
-    return {level: len(found) for level, found in ids.items()}
+            calls[level][scope_id] += sum(one["calls"] for one in customer["entities"])
+    return dict(calls)
+
+
+def largest_scopes(calls: dict[str, Counter[str]]) -> list[Largest]:
+    """Of each level that has several quotas the one with the most calls."""
+    several = ((level, own.most_common(1)) for level, own in calls.items() if len(own) > 1)
+    return [Largest(key=f"{level}#{one}", calls=most) for level, [(one, most)] in several]
 
 
 def mark_retried(earlier: Service, plan: int) -> None:

@@ -7,24 +7,22 @@ fewer the quota is left unused, and more would only wait for it.
 
 What comes on top of the time that the quota itself forces, and what is done about it:
 
-- the start: no worker is there before the first beat, each is started after another, and Lambda
-  has no process yet. Until entities have ended, the seconds of a call are a guess, and rather too
+- the start: no worker is there before the first beat, and Lambda has no process yet. Until entities have ended, the seconds of a call are a guess, and rather too
   high: workers too many wait, and are not replaced, but workers too few waste quota for good;
 - the gaps: a worker that has ended its batch is not replaced before the next beat. A gap is half a
   pulse on average, but workers that began together end together, and then it may be a whole one.
   A batch counts as if it took a whole pulse longer, so there are more workers just after a beat
   than the quota can feed. In simulations this makes up for the gaps, and half a pulse does not. It
-  costs little where batches are long. The longer a beat takes to start its workers, the later the
-  next one comes, and the less this is enough;
+  costs little where batches are long;
 - the end: when no batch is left to be started, workers become fewer while the quota stays the same,
   for as long as a last entity takes. So batches become smaller towards the end, and the largest
   entities of a customer come first;
 - chance: entities are no clockwork. With as many workers as are needed on average, there are
   moments with too few; a quota that keeps unused units for a while (its burst) makes up for these.
 
-Start and end take some seconds each however long the rest is, and the governor leaves 3 % of a
-published limit alone: a replication for which the quota forces less than about ten minutes is not
-within 5 % of it.
+The start takes three seconds however long the rest is, and the governor leaves 3 % of a published
+limit alone: a replication for which the quota forces less than about four minutes is not within 5 %
+of it.
 """
 
 import math

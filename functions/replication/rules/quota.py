@@ -185,10 +185,8 @@ def grant(
 
 
 def only_books(quota: Quota, now: float) -> bool:
-    """Whether a grant changes nothing but `tat` and `granted`, by sums that need not know them."""
-    if quota.scout_due or now - quota.window_began >= WINDOW:
-        return False
-    return quota.tat >= max(now, quota.cooldown_until)
+    """Whether a grant changes nothing but `tat` and `granted`."""
+    return not quota.scout_due and now - quota.window_began < WINDOW
 
 
 def _booked(

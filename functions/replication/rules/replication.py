@@ -31,7 +31,8 @@ COUNTS = (
     *("waited_ms", "busy_ms"),
 )
 """`folders` and `uploaded` are what was made, or in a dry run would be. `waited_ms` is time for
-which the quota let a step wait, `busy_ms` all other time.
+which the quota let a step wait, `busy_ms` all other time of the worker, from when it was given the
+entity until what has come of it is noted.
 """
 
 
@@ -64,6 +65,16 @@ class Replication(_Record):
     cause: str | None = None
 
 
+class Largest(_Record):
+    """The scope of a level that the most calls were planned in: no forecast can be earlier."""
+
+    key: str
+    """As in the quotas table, such as "account#1003"."""
+    calls: int
+    granted_before: int | None = None
+    """What it had been granted before the first beat."""
+
+
 class Service(_Record):
     """One provider's part. `run` is the execution that is its metronome; older ones step back."""
 
@@ -78,6 +89,8 @@ class Service(_Record):
     entities: int = 0
     scopes: dict[str, int] = {}
     """How many quotas there are on each level, such as {"server": 2}."""
+    largest: tuple[Largest, ...] = ()
+    """One for each level that has several quotas."""
     calls_planned: int = 0
     done: int = 0
     failed: int = 0
@@ -118,11 +131,14 @@ class Outcome(_Record):
 class Current(_Record):
     """The entity in hand: its number in the batch, and the turn of the execution that has it.
 
-    `cursor` is where the last turn left off; None before anything was done.
+    `given_at` is when a worker was given this turn, in seconds since 1970; `elapsed_ms` is what the
+    turns before it took. `cursor` is where the last one left off; None before anything was done.
     """
 
     position: int
     turn: int = 1
+    given_at: float
+    elapsed_ms: int = 0
     cursor: dict[str, Any] | None = None
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from replication.rules.replication import Batch, EntityRef, Replication, Service
+from replication.rules.replication import Batch, Current, EntityRef, Replication, Service
 from shared.customers import Customer, Entity, StorageAccount
 from shared.times import format_time
 
@@ -78,6 +78,11 @@ def started(batch: Batch, **changed: Any) -> Batch:
         "started_at": at(-1),
     }
     return Batch.model_validate(batch.model_dump() | values | changed)
+
+
+def any_current(**changed: Any) -> Current:
+    """The second entity of a batch, given to its worker just now."""
+    return Current.model_validate({"position": 1, "given_at": NOW.timestamp()} | changed)
 
 
 def any_customer(customer_id: str = "1003", **changed: Any) -> Customer:

@@ -14,7 +14,7 @@ MODULE = "replication.upload_folders"
 
 PREFIX = "periods/2026-12-all/1003/north/"
 CHECKLIST = "Checklists/Month-end checklist.csv"
-BEGUN = {"stage": "apply_templates", "position": None, "tally": {}, "began": 0.0}
+BEGUN = {"stage": "apply_templates", "position": None, "tally": {}}
 
 
 def csv_of(entity, name):

@@ -1,15 +1,25 @@
 """A beat wants as many workers as the quota keeps busy, finds what has gone, and ends in time."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from replication.rules.quota import Quota
-from replication.rules.replication import Current, Outcome
+from replication.rules.replication import Outcome
 from shared.errors import TransientError
 from tests.unit.aws_errors import fails_with, reply_is_lost
 
-from .factories import NOW, any_batch, any_replication, any_service, at, refs, started
+from .factories import (
+    NOW,
+    any_batch,
+    any_current,
+    any_replication,
+    any_service,
+    at,
+    refs,
+    started,
+)
 
 MODULE = "replication.collect_metrics"
 
@@ -28,7 +38,7 @@ def beat(module, around, context):
     return call
 
 
-def set_rate(around, rate, cooldown_until=0.0, scope="server#cloud.example"):
+def set_rate(around, rate, cooldown_until=0.0, scope="server#cloud.example", granted=0):
     quota = Quota(
         tat=NOW.timestamp(), rate=rate, window_began=0, cooldown_until=cooldown_until, version=1
     )
@@ -39,7 +49,7 @@ def set_rate(around, rate, cooldown_until=0.0, scope="server#cloud.example"):
             "provider": {"S": "webdav"},
             "scope": {"S": scope},
             "tat": {"N": str(quota.tat)},
-            "granted": {"N": "0"},
+            "granted": {"N": str(granted)},
             "version": {"N": "1"},
             "state": {"S": state},
         },
@@ -96,8 +106,16 @@ def test_waits_where_enough_workers_run(beat, around):
     own = batches(3)
     around.put(any_replication(), any_service(started=3), *map(started, own))
 
-    assert beat(4) == {"verdict": "wait", "number": 5}
+    assert beat(4) == {"verdict": "wait", "number": 5, "next_at": at(5)}
     assert around.service().beat_at == at()
+
+
+@pytest.mark.parametrize(("seconds", "following"), [(0.0, 5), (0.4, 5), (4.9, 5), (5.0, 10)])
+def test_beats_keep_time_however_long_they_take(beat, around, clock, seconds, following):
+    around.put(any_replication(), any_service(started=3), *map(started, batches(3)))
+    clock(NOW + timedelta(seconds=seconds))
+
+    assert beat()["next_at"] == at(following)
 
 
 def test_takes_up_first_what_was_put_off(beat, around):
@@ -149,7 +167,7 @@ def test_a_batch_whose_workers_break_off_again_and_again_has_failed(beat, around
         broken_off=4,
         seen_at=at(-61),
         outcomes={"0": Outcome(state="DONE", counts={"calls": 12})},
-        current=Current(position=1),
+        current=any_current(),
     )
     around.put(any_replication(), any_service(batches=1, started=1), batch)
 
@@ -187,7 +205,7 @@ def test_a_worker_that_is_given_up_and_lives_changes_nothing_any_more(beat, arou
     before = around.items()
 
     ended = Outcome(state="DONE")
-    assert not around.table.record_outcome(batch, (0, ended), Current(position=1), at(), False)
+    assert not around.table.record_outcome(batch, (0, ended), any_current(), at(), False)
     assert around.items() == before
 
 
@@ -268,6 +286,38 @@ def test_adds_up_the_rates_of_all_servers(beat, around):
 
     # Of the third, nothing is known yet but its ceiling: 90 % of a guess of 20 a second.
     assert around.service().beat["calls_per_minute"] == (4 + 6 + 18) * 60
+
+
+def test_the_forecast_waits_for_the_server_that_has_the_most_to_do(beat, around):
+    """Three quarters of all calls go to one of ten servers."""
+    largest = {"key": "server#a", "calls": 750}
+    around.put(
+        any_replication(),
+        any_service(
+            scopes={"server": 10}, largest=[largest], batches=1, started=1, calls_planned=1000
+        ),
+    )
+    around.put(started(any_batch()))
+    set_rate(around, 10.0, scope="server#a", granted=4000)
+
+    beat()
+    first = around.service()
+    set_rate(around, 10.0, scope="server#a", granted=4500)
+    beat()
+
+    assert first.largest[0].granted_before == 4000
+    assert first.beat["forecast"] == at(75)
+    assert around.service().beat["forecast"] == at(25)
+
+
+def test_a_level_without_a_limit_keeps_no_forecast_waiting(beat, around):
+    largest = {"key": "account#1003", "calls": 1_000_000}
+    around.put(any_replication(), any_service(largest=[largest], batches=1, started=1))
+    around.put(started(any_batch()))
+
+    beat()
+
+    assert around.service().beat["forecast"] < at(60)
 
 
 def test_publishes_what_it_has_seen_as_metrics_of_the_provider(beat, around, capsys):

@@ -79,46 +79,6 @@ def test_goes_on_behind_a_stop_where_it_was(entity):
     assert output["cursor"]["tally"]["folders"] == 6
 
 
-def test_the_time_between_a_stop_and_the_next_step_is_waited(entity):
-    """However often it is stopped meanwhile, and although nothing was begun before."""
-    entity.set_up(templates=(), folders=())
-    entity.now = time.time()
-    entity.around.put(any_replication(state="PAUSED"))
-    cursor = None
-    for _ in range(3):
-        cursor = entity.step("create_folders", cursor)["cursor"]
-        entity.now += 1200
-    entity.around.put(any_replication())
-    before(entity, "North", entity.passes(7))
-
-    cursor = entity.step("create_folders", cursor)["cursor"]
-    for name in STEPS[1:]:
-        cursor = entity.step(name, cursor)["cursor"]
-
-    assert cursor["tally"]["waited_ms"] == 3_600_000
-    assert cursor["tally"]["busy_ms"] == pytest.approx(7000, abs=2)
-    assert "stopped_at" not in cursor
-
-
-def test_what_was_waited_for_the_quota_is_not_busy_either(entity):
-    entity.set_up()
-    entity.now = 1000.0
-    cursor = {"stage": "upload_folders", "position": None, "began": 940.0}
-
-    output = entity.step("upload_folders", cursor | {"tally": {"waited_ms": 45_000, "calls": 1}})
-
-    tally = output["cursor"]["tally"]
-    assert (tally["busy_ms"], tally["waited_ms"], tally["calls"]) == (15_000, 45_000, 1)
-
-
-def test_an_entity_is_busy_for_a_moment_at_least(entity):
-    entity.set_up()
-    entity.now = 1000.0
-    cursor = {"stage": "upload_folders", "position": None, "began": 1000.0, "tally": {}}
-
-    assert entity.step("upload_folders", cursor)["cursor"]["tally"]["busy_ms"] == 1
-
-
 def test_asks_for_another_execution_before_the_history_is_full(entity):
     entity.set_up()
     before(entity, f"{FOLDER}/Bank", raises(Pause(None)))

@@ -130,7 +130,24 @@ def test_a_grant_when_nothing_is_booked_is_a_read_and_a_write(governor, clock, r
     grant = governor.take("upload", 1)
 
     assert grant.not_before == NOW + 5
-    assert requests == {"GetItem": 1, "PutItem": 1}
+    assert requests == {"GetItem": 1, "UpdateItem": 1}
+
+
+def test_what_was_booked_meanwhile_by_others_is_not_booked_twice(module, governor, clock, requests):
+    """One believes that nothing is booked any more, the other that there still is."""
+    rate = governor.take("upload", 10).interval ** -1
+    clock.now += 5
+    governor.look()
+    elsewhere(module, lambda: governor.take("upload", 30))
+    requests.clear()
+
+    behind = governor.take("upload", 10)
+    clock.now += 60
+    first = governor.take("upload", 10)
+
+    assert behind.not_before == pytest.approx(NOW + 5 + (30 - 4) / rate, abs=0.01)
+    assert first.not_before == NOW + 65
+    assert stored(module).granted == 60
 
 
 def test_a_day_of_grants_is_hardly_more_than_a_write_each(module, governor, clock, requests):

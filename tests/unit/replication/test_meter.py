@@ -165,6 +165,15 @@ def test_no_more_is_granted_than_is_to_come(meter_of, time, expected, granted):
     assert meter.tally()["granted"] == granted
 
 
+def test_no_more_is_granted_than_the_quota_allows_in_a_second(meter_of, governor_of, time):
+    meter = meter_of(any_limit(rate=3))
+    meter.expect("upload", 500)
+
+    call(meter, time)
+
+    assert meter.tally()["granted"] == 3
+
+
 def test_calls_of_one_price_share_what_is_granted(meter_of, time, requests):
     meter = meter_of()
     meter.expect("upload", 3)

@@ -1,17 +1,27 @@
 """What has come of an entity is noted once, and the next one is given."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
-from replication.rules.replication import Current, Outcome
+from replication.rules.replication import Outcome
 from shared.errors import TransientError
 from tests.unit.aws_errors import fails_with, reply_is_lost
 
-from .factories import any_batch, any_replication, any_service, refs, started
+from .factories import (
+    NOW,
+    any_batch,
+    any_current,
+    any_replication,
+    any_service,
+    at,
+    refs,
+    started,
+)
 
 MODULE = "replication.next_entity"
-TALLY = {"calls": 12, "uploaded": 3, "busy_ms": 900}
+TALLY = {"calls": 12, "uploaded": 3}
 
 
 @pytest.fixture
@@ -52,8 +62,8 @@ def test_notes_what_has_come_of_an_entity_and_gives_the_next(ask, around):
     second = ask(first, done())
 
     assert second["entity_id"] == "south"
-    assert around.batch().outcomes == {"0": Outcome(state="DONE", counts=TALLY)}
-    assert around.batch().current == Current(position=1)
+    assert around.batch().outcomes == {"0": Outcome(state="DONE", counts=TALLY | {"busy_ms": 1})}
+    assert around.batch().current == any_current()
 
 
 def test_ends_the_batch_with_its_last_entity_and_adds_it_to_the_service(ask, around):
@@ -64,7 +74,7 @@ def test_ends_the_batch_with_its_last_entity_and_adds_it_to_the_service(ask, aro
     batch, service = around.batch(), around.service()
     assert (batch.open, batch.current, len(batch.outcomes)) == (None, None, 2)
     assert (service.done, service.failed, service.ended_batches) == (2, 0, 1)
-    assert service.counts == {"calls": 24, "uploaded": 6, "busy_ms": 1800}
+    assert service.counts == {"calls": 24, "uploaded": 6, "busy_ms": 2}
 
 
 def test_adds_a_batch_to_its_service_once_where_the_last_call_is_repeated(ask, around):
@@ -82,7 +92,36 @@ def test_notes_an_entity_once_where_the_reply_was_lost(ask, around):
     again = ask(first, done({"tally": {"calls": 99}}))
 
     assert again == once
-    assert around.batch().outcomes["0"].counts == TALLY
+    assert around.batch().outcomes["0"].counts["calls"] == 12
+
+
+def test_an_entity_is_busy_from_when_it_is_given_until_it_is_noted_but_for_the_waits(
+    ask, around, clock
+):
+    first = ask()
+    clock(NOW + timedelta(seconds=60))
+    waited = TALLY | {"waited_ms": 45_000}
+
+    ask(first, done({"tally": waited}))
+
+    assert around.batch().outcomes["0"].counts == waited | {"busy_ms": 15_000}
+
+
+def test_the_time_in_which_nobody_has_an_entity_is_not_busy(ask, around, clock):
+    """Its first turn took ten seconds, then came a pause of an hour, its second turn took five."""
+    first = ask()
+    clock(NOW + timedelta(seconds=10))
+    around.put(any_replication(state="PAUSED"))
+    ask(first, {"status": "stopped", "cursor": {"tally": {}}})
+    around.put(any_replication())
+    around.table.start_batch(around.batch(), at(3600))
+    clock(NOW + timedelta(seconds=3600))
+    again = ask(attempt=2)
+    clock(NOW + timedelta(seconds=3605))
+
+    ask(again, done(), attempt=2)
+
+    assert around.batch().outcomes["0"].counts["busy_ms"] == 15_000
 
 
 def test_a_failure_is_noted_with_its_root_and_the_next_entity_follows(ask, around):
@@ -127,7 +166,7 @@ def test_puts_the_batch_off_when_it_is_to_stop(ask, around, state):
     batch = around.batch()
     assert (batch.put_off, batch.open is None) == (True, False)
     assert list(batch.outcomes) == ["0"]
-    assert batch.current == Current(position=1)
+    assert batch.current == any_current()
 
 
 def test_a_batch_whose_entities_have_all_ended_is_ended_although_it_is_to_stop(ask, around):

@@ -128,12 +128,21 @@ def test_what_only_books_changes_nothing_else():
     assert after.granted == state.granted + 5
 
 
+def test_where_nothing_is_booked_any_more_a_grant_books_from_now_on():
+    limit = any_limit()
+    idle = q.fresh(limit, NOW - 5)
+
+    assert q.only_books(idle, NOW)
+    after, given = q.grant(idle, limit, NOW, 5)
+    assert given.not_before == NOW
+    assert after.tat == pytest.approx(NOW + 5 / idle.rate)
+
+
 def test_a_grant_that_does_more_than_book_is_told_apart():
     limit = any_limit()
     booked, _ = q.grant(q.fresh(limit, NOW), limit, NOW, 1000)
     cut = q.throttled(booked, limit, NOW + 1, NOW + 1, None)
 
-    assert not q.only_books(q.fresh(limit, NOW - 1), NOW)  # Nothing is booked.
     assert not q.only_books(booked, NOW + q.WINDOW)  # A window is over.
     assert not q.only_books(cut, NOW + 2)  # The scout is due.
 

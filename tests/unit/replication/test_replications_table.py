@@ -4,11 +4,11 @@ from importlib import import_module
 
 import pytest
 
-from replication.rules.replication import Current, Outcome
+from replication.rules.replication import Outcome
 from shared.errors import TransientError
 from tests.unit.aws_errors import fails_with, reply_is_lost
 
-from .factories import any_batch, any_replication, any_service, at, refs, started
+from .factories import any_batch, any_current, any_replication, any_service, at, refs, started
 
 MODULE = "replication.next_entity"
 ID, PROVIDER = "2026-12-all", "webdav"
@@ -232,7 +232,7 @@ def test_open_batches_are_those_that_were_started_and_have_not_ended(table, arou
 
 def test_a_cursor_comes_back_as_it_was(table, around):
     around.put(started(any_batch()))
-    current = Current(position=1, turn=4, cursor={"began": 1764.125, "grants": [0.1], "a": None})
+    current = any_current(turn=4, cursor={"position": 1764.125, "grants": [0.1], "a": None})
 
     table.record_outcome(around.batch(), (0, DONE), current, at(), put_off=False)
 
@@ -245,7 +245,7 @@ def test_an_attempt_that_is_over_neither_notes_nor_sees_nor_ends(table, around):
     around.put(any_service(), started(any_batch(), attempt=2, seen_at=at(-40)))
     before = around.items()
 
-    assert not table.record_outcome(old, (0, DONE), Current(position=1), at(), put_off=True)
+    assert not table.record_outcome(old, (0, DONE), any_current(), at(), put_off=True)
     assert not table.close_batch(old, {"0": DONE, "1": DONE}, at(), {})
     table.note_seen(old, at())
     assert around.items() == before

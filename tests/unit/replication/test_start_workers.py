@@ -117,19 +117,42 @@ def test_leaves_to_the_next_beat_what_cannot_be_started_now(start, around, monke
 
     monkeypatch.setattr(StepFunctionBackend, "start_execution", throttled)
 
-    assert start(new=3) == {"started": 1}
-    assert around.service().started == 1
+    assert start(new=3) == {"started": 0}
+    assert len(workers(around)) == 1
+    monkeypatch.undo()
+
+    assert start(new=3) == {"started": 3}
+    assert [name[-3:] for name in workers(around)] == ["1-1", "2-1", "3-1"]
+    assert around.service().started == 3
+
+
+def test_notes_how_far_it_has_come_now_and_then(start, around, monkeypatch):
+    around.put(any_service(batches=20), *(any_batch(batch=number) for number in range(1, 21)))
+    real, names = StepFunctionBackend.start_execution, []
+
+    def throttled(self, *arguments, **given):
+        names.append(arguments)
+        if len(names) > 10:
+            raise aws_error("ThrottlingException")
+        return real(self, *arguments, **given)
+
+    monkeypatch.setattr(StepFunctionBackend, "start_execution", throttled)
+
+    assert start(new=20) == {"started": 8}
+    assert around.service().started == 8
+    assert len(workers(around)) == 10
 
 
 def test_starts_no_more_when_another_run_takes_over_in_the_middle(start, around, intercept):
     def take_over():
         around.table.update_service(around.service(), run=2)
 
+    around.put(any_service(batches=20), *(any_batch(batch=number) for number in range(1, 21)))
     intercept("StartExecution", after=take_over)
 
-    start(new=3)
+    start(new=20)
 
-    assert workers(around) == ["2026-12-all-webdav-1-1"]
+    assert len(workers(around)) == 8
     assert around.service().started == 0
 
 

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from replication.rules.replication import Outcome
+from replication.rules.replication import Largest, Outcome
 from shared.errors import TransientError
 
 from .factories import any_batch, any_replication, any_service, refs
@@ -69,6 +69,7 @@ def test_writes_every_entity_into_one_batch_and_says_which_service_to_start(writ
     service, replication = around.service(), around.replication()
     assert (service.batches, service.entities, service.started) == (len(around.batches()), 4, 0)
     assert service.scopes == {"provider": 1, "server": 1, "account": 2}
+    assert service.largest == (Largest(key="account#1003", calls=30),)
     assert service.calls_planned == 40
     assert (replication.state, replication.planned) == ("RUNNING", True)
     assert (replication.without_storage, replication.unknown, replication.unreadable) == (3, 2, 1)
