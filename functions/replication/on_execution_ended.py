@@ -48,7 +48,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
             cause=cause,
         )
         text = f"The plan of replication {replication_id} ended as {ended.status} with {error}."
-        text += " Nothing of it was begun. When the cause is mended, retry it through the API."
+        text += " What it had begun goes on. When the cause is mended, retry it through the API."
     else:
         text = f"The {provider} service of replication {replication_id} ended as {ended.status}"
         text += f" with {error}. Another run takes it up by itself, later each time."

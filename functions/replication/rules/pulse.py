@@ -7,8 +7,9 @@ fewer the quota is left unused, and more would only wait for it.
 
 What comes on top of the time that the quota itself forces, and what is done about it:
 
-- the start: no worker is there before the first beat, and Lambda has no process yet. Until entities have ended, the seconds of a call are a guess, and rather too
-  high: workers too many wait, and are not replaced, but workers too few waste quota for good;
+- the start: no worker is there before the first beat, and Lambda has no process yet. Until entities
+  have ended, the seconds of a call are a guess, and rather too high: workers too many wait, and are
+  not replaced, but workers too few waste quota for good;
 - the gaps: a worker that has ended its batch is not replaced before the next beat. A gap is half a
   pulse on average, but workers that began together end together, and then it may be a whole one.
   A batch counts as if it took a whole pulse longer, so there are more workers just after a beat
