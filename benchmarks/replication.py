@@ -36,7 +36,7 @@ from local.demo.api import Api
 from local.providers.client import Simulator
 from replication.rules.periods import Period
 from shared.times import parse_time
-from tests.processes import function_processes, kill
+from tests.processes import function_processes, handler_of, kill
 
 DESIGNS = ("before", "before-sdk", "after")
 SCENARIOS = ("steady", "storm", "halved", "killed")
@@ -308,7 +308,12 @@ def halve(simulators: dict[str, Simulator], rates: dict[str, float]) -> None:
 
 
 def kill_one(instance: Instance, functions: str, chance: random.Random) -> None:
-    living = list(function_processes(instance, functions))
+    """Any function's but the API's: whoever looks how far it is would be told of the crash."""
+    living = [
+        pid
+        for pid in function_processes(instance, functions)
+        if not handler_of(pid).endswith(".api.handler")
+    ]
     if living:
         kill([chance.choice(living)])
 
