@@ -47,3 +47,13 @@ def _of_function(payload: dict[str, Any]) -> dict[str, Any]:
     file; whether Step Functions Local does, or the payload, is documented nowhere.
     """
     return {**payload, "StatusCode": 200, "Payload": payload}
+
+
+def without_reply(value: Any) -> Any:
+    """An output without what `_of_function` may have left in it."""
+    if isinstance(value, list):
+        return [without_reply(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    extra = {"StatusCode", "Payload"} if {"StatusCode", "Payload"} <= value.keys() else set()
+    return {name: without_reply(one) for name, one in value.items() if name not in extra}

@@ -152,7 +152,7 @@ CANARIES = [
         f" > Judge Canary Stage > Failures Repeat? > {STOPPED}",
         output={"judgement": STOP["Judge Canary Stage"]},
         answers=STOP,
-        throws={"Redrive Batch": ["States.TaskFailed"]},
+        throws={"Redrive Batch": ["StepFunctions.ExecutionLimitExceededException"]},
     ),
     canary(
         "stopping_is_throttled_once",

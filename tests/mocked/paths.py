@@ -24,12 +24,12 @@ def path_of(history: list[Event]) -> str:
     for event in history:
         if not event["type"].endswith("StateEntered"):
             continue
-        border = _border_before(event, by_id)
+        border = next((one for one in before(event, by_id) if _is_border(one)), None)
         if border is not None and border["type"].endswith("StateExited"):
             sequence = sequences[_entrance_of(border, by_id)["id"]]
         else:
             sequence = []
-            inside[border and border["id"]].append(sequence)
+            inside[border and _container_of(border, history)].append(sequence)
         sequence.append(event)
         sequences[event["id"]] = sequence
     failed = {
@@ -102,10 +102,26 @@ def _is_failure(event: Event) -> bool:
     return bool(event["type"].endswith(FAILURES))
 
 
-def _border_before(event: Event, by_id: dict[int, Event]) -> Event | None:
-    """The exit of the state before, or the entrance of that in which this one lies."""
-    ends = ("StateEntered", "StateExited")
-    return next((one for one in before(event, by_id) if one["type"].endswith(ends)), None)
+def _is_border(event: Event) -> bool:
+    """The exit of a state, or the begin of what lies inside one."""
+    ends = ("StateEntered", "StateExited", "MapIterationStarted")
+    return bool(event["type"].endswith(ends))
+
+
+def _container_of(begin: Event, history: list[Event]) -> int:
+    """The entrance of the Parallel or Map inside which something begins. The events before an
+    iteration do not tell: at LocalStack they are those of the iteration before it.
+    """
+    if begin["type"] != "MapIterationStarted":
+        return int(begin["id"])
+    name = details_of(begin)["name"]
+    return max(
+        event["id"]
+        for event in history
+        if event["id"] < begin["id"]
+        and event["type"] == "MapStateEntered"
+        and details_of(event)["name"] == name
+    )
 
 
 def _entrance_of(event: Event, by_id: dict[int, Event]) -> Event:

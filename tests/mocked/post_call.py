@@ -124,8 +124,8 @@ CASES = [
         "fetched_nothing",
         TRANSCRIBED,
         "transcribe_embedded",
-        "States.TaskFailed",
-        throws={"Transcribe Embedded": ["States.TaskFailed"]},
+        "StepFunctions.ExecutionLimitExceededException",
+        throws={"Transcribe Embedded": ["StepFunctions.ExecutionLimitExceededException"]},
     ),
     failed(
         "one_analysis_fails",

@@ -3,7 +3,7 @@
 from functools import partial
 
 from tests.mocked.case import Case
-from tests.mocks import MOCKS
+from tests.mocks import MOCKS, cause_of
 from tests.workflow import replication
 
 GIVEN = replication.GIVEN
@@ -121,6 +121,7 @@ PULSES = [
 OPENED = "Open Batch > Next Entity"
 REPLICATED = f"{OPENED} > Entity Left? > Replicate Entity > Next Entity"
 WORKER_RECORDED = "Record Failure > Worker Failed"
+TOO_MANY = "StepFunctions.ExecutionLimitExceededException"
 DONE_OUTCOME = MOCKS["replication_worker"]["answers"]["Replicate Entity"]["Output"]["progress"]
 
 BATCHES = [
@@ -137,10 +138,7 @@ BATCHES = [
         f"{REPLICATED} > Entity Left? > Batch Finished",
         output={
             "entity": {"status": "finished"},
-            "outcome": {
-                "Error": "States.TaskFailed",
-                "Cause": "States.TaskFailed, as the test wants it.",
-            },
+            "outcome": {"Error": TOO_MANY, "Cause": cause_of(TOO_MANY)},
         },
     ),
     worker(
