@@ -9,7 +9,7 @@ from tests.mocked.case import Case
 from tests.mocked.coverage import untaken
 from tests.mocked.executions import Execution, Executions
 from tests.mocked.generate import CASES
-from tests.mocked.paths import details_of, errors_in, input_of, path_of
+from tests.mocked.paths import end_of, errors_in, input_of, path_of
 
 
 @pytest.fixture
@@ -35,11 +35,10 @@ def test_succeeds_with_its_output(execution: Execution, executions: Executions, 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.failure], ids=str)
 def test_fails_with_the_error_of_what_failed(execution: Execution, case: Case) -> None:
-    last = details_of(execution.history[-1])
+    end = end_of(execution.history)
 
     assert execution.status == "FAILED"
-    assert execution.history[-1]["type"] == "ExecutionFailed"
-    assert (last["error"], last["cause"]) == case.failure
+    assert (end["error"], end["cause"]) == case.failure
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.blamed], ids=str)
