@@ -19,8 +19,10 @@ class Case:
     `path`: the states in the order in which they are entered, as `tests/mocked/paths.py` writes
     them. `output`: what the output has besides what it was given. `blamed`: each failed state that
     `Record Failure` is told of, with its error; the execution then ends with what `Record Failure`
-    answers, unless `error` says otherwise. `cannot`: the engines that cannot take this path, each
-    with the reason.
+    answers, unless `error` (and `cause`) say otherwise. `given`, `throws`, `answers`: what differs
+    from the machine's usual input, and from the shared case. `parameters`: those of the template
+    that have another value than the default. `cannot`: the engines that cannot take this path,
+    each with the reason.
     """
 
     machine: str

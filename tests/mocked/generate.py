@@ -1,6 +1,7 @@
 """Writes MockConfigFile.json from the cases: `make mock-config`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def mock_config() -> dict[str, Any]:
         states[case.name] = {}
         for state, response in case.responses().items():
             owner = case.machine if response == usual[state] else f"{case.machine}.{case.name}"
-            name = f"{owner}.{state.lower().replace(' ', '_')}"
+            name = f"{owner}.{re.sub(r'\W', '_', state.lower())}"
             states[case.name][state] = name
             responses[name] = response
     return {"StateMachines": machines, "MockedResponses": responses}

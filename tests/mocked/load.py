@@ -4,6 +4,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 
 from local.cloud.deployment import client
 from tests.asl import machines
@@ -17,8 +18,8 @@ def create_all(engine: Engine, endpoint: str) -> dict[str, str]:
     """Create or update every machine, and those with other parameters that cases need; the ARN of
     each by its name.
     """
-    wanted = {machine: (machine, {}) for machine in machines()}
-    wanted |= {case.created_as: (case.machine, dict(case.parameters)) for case in CASES}
+    wanted: dict[str, tuple[str, Mapping[str, str]]] = {name: (name, {}) for name in machines()}
+    wanted |= {case.created_as: (case.machine, case.parameters) for case in CASES}
     stepfunctions = client("stepfunctions", endpoint)
     pages = stepfunctions.get_paginator("list_state_machines").paginate()
     arns = {

@@ -69,7 +69,7 @@ def errors_in(history: list[Event]) -> list[str]:
 
 
 def is_failed_task(event: Event) -> bool:
-    kind = event["type"]
+    kind = str(event["type"])
     return kind.startswith(("Task", "LambdaFunction")) and kind.endswith(("Failed", "TimedOut"))
 
 
@@ -132,7 +132,7 @@ def _container_of(begin: Event, history: list[Event]) -> int:
         return int(begin["id"])
     name = details_of(begin)["name"]
     return max(
-        event["id"]
+        int(event["id"])
         for event in history
         if event["id"] < begin["id"]
         and event["type"] == "MapStateEntered"
