@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them. One Python for all: 3.13.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: bench-replication providers bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call redrive mailbox token lock clean
+.PHONY: bench-replication providers bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator mocked mock-config workflow e2e format up deploy status down reset logs invoke call redrive mailbox token lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -27,7 +27,7 @@ demo: bootstrap ## real calls and messages through the laptop cloud; DEMO=<domai
 	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
 
 test: bootstrap ## everything that can be tested on one machine
-	@$(MAKE) --no-print-directory -j2 --output-sync=target check emulator providers & beside=$$!; \
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check emulator providers mocked & beside=$$!; \
 	$(BIN)/pytest -q tests/workflow tests/e2e; stories=$$?; wait $$beside && exit $$stories
 
 check: bootstrap ## formats, lints, types, template, architecture and unit tests
@@ -43,6 +43,12 @@ emulator: bootstrap ## tests of the emulator's plugins
 
 providers: bootstrap ## storage clients and simulators over real connections, wsgidav and rclone among them
 	$(BIN)/pytest -q tests/providers
+
+mocked: bootstrap ## every path of every state machine with mocked tasks; MOCKED_ENDPOINT=<url> on an engine that runs
+	$(BIN)/pytest -q tests/mocked $(if $(T),-k "$(T)")
+
+mock-config: bootstrap ## write the mock file of mocked paths again
+	$(PYTHON) -m tests.mocked.generate
 
 workflow: bootstrap ## every path of every state machine; T=<expression>, KEEP_TEST_CLOUD=1 keeps the cloud
 	$(BIN)/pytest -q tests/workflow $(if $(T),-k "$(T)")

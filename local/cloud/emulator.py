@@ -170,8 +170,10 @@ def is_free(port: int) -> bool:
 
 def free_port(wanted: int) -> int:
     """The wanted port, or any free one where another program has it."""
-    if is_free(wanted):
-        return wanted
+    return wanted if is_free(wanted) else any_free_port()
+
+
+def any_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

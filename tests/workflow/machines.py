@@ -12,13 +12,12 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from tests.asl import machines, scopes
+from tests.asl import machines
 from tests.cloud import INSTANCE, TestCloud
+from tests.mocks import MOCKS, function_states, response
 
-MOCKS = json.loads((Path(__file__).parent / "mocks.json").read_text())
 DEPLOYED = {machine: f"{machine.title().replace('_', '')}StateMachineArn" for machine in machines()}
 """Every machine with the stack's output that has its ARN."""
 
@@ -144,28 +143,8 @@ def mock_case(
     functions = function_states(machine)
     states = {}
     for state in answers if case["others"] == "mocked" else case["throws"]:
-        throws = case["throws"].get(state, [])
-        steps = {
-            str(number): {"Throw": {"Error": error, "Cause": f"{error}, as the test wants it."}}
-            for number, error in enumerate(throws)
-        }
-        in_turn = answers[state] if isinstance(answers[state], list) else [answers[state]]
-        for number, answer in enumerate(in_turn, len(throws)):
-            # LocalStack takes the reply of the API, not the function's payload, for a Task that
-            # names a function's ARN.
-            value = {"StatusCode": 200, "Payload": answer} if state in functions else answer
-            last = len(throws) + len(in_turn) - 1
-            steps[f"{number}-{number + 9}" if number == last else str(number)] = {"Return": value}
         states[state] = f"{machine}/{name}/{state}"
-        responses[states[state]] = steps
+        responses[states[state]] = response(
+            answers[state], case["throws"].get(state, []), of_function=state in functions
+        )
     return states
-
-
-def function_states(machine: str) -> set[str]:
-    """The states that invoke a function."""
-    return {
-        name
-        for scope in scopes(machine, machines()[machine])
-        for name, state in scope.states.items()
-        if state["Type"] == "Task" and state["Resource"].endswith("FunctionArn}")
-    }

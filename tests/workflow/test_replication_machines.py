@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.cloud import TestCloud
+from tests.mocks import MOCKS
 from tests.workflow.histories import entered, failures_in
-from tests.workflow.machines import MOCKS, Machines
+from tests.workflow.machines import Machines
 from tests.workflow.replication import GIVEN
 
 CASES = [(machine, case) for machine in GIVEN for case in MOCKS[machine]["cases"]]

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.cloud import TestCloud
+from tests.mocks import MOCKS
 from tests.workflow.histories import failures_in
-from tests.workflow.machines import MOCKS, Machines
+from tests.workflow.machines import Machines
 
 GIVEN = {"call_id": "any-call", "work": {"bucket": "any", "prefix": "work/any-call/1"}}
 TRANSCRIPT = {"transcript": {"bucket": "work", "key": "transcript.json"}}
