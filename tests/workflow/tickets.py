@@ -26,7 +26,7 @@ def wait_two_seconds(definition: dict[str, Any]) -> None:
 
 
 def time_out_soon(definition: dict[str, Any]) -> None:
-    definition["TimeoutSeconds"] = 5
+    definition["TimeoutSeconds"] = 15
 
 
 VARIANTS = {
