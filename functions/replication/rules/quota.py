@@ -177,7 +177,8 @@ def grant(
     quota = risen(quota, limit, now)
     begins = max(now, quota.cooldown_until)
     if quota.scout_due:
-        booked = begins + SCOUT_SECONDS + _tolerance(quota.rate, limit, each)
+        alone = max(SCOUT_SECONDS, each / quota.rate)
+        booked = begins + alone + _tolerance(quota.rate, limit, each)
         return _booked(quota, booked, begins, each, scout_due=False)
     base = max(begins, quota.tat)
     not_before = max(begins, base - _tolerance(quota.rate, limit, each))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -397,6 +397,10 @@ def test_the_rate_never_falls_to_nothing(refusals, limit):
 
 
 @settings(max_examples=300)
+@example(  # Behind the scout nobody goes sooner than the rate allows.
+    Limit(scope="server", rate=1, burst=1, published=False),
+    [("throttle", 0.0, None), ("grant", 0.0, 1), ("grant", 0.0, 1)],
+)
 @given(
     LIMITS,
     st.lists(
