@@ -6,7 +6,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON := $(BIN)/python
 INSTANCE ?= dev
-CLOUD := $(PYTHON) -m local.cloud --instance $(INSTANCE)
+# What plays AWS: embedded, localstack or container (docs/containers.md).
+ENV ?= embedded
+ENGINE := --engine $(ENV) --instance $(INSTANCE)
+CLOUD := $(PYTHON) -m local.cloud $(ENGINE)
 
 export PYTHONPATH := functions
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/pycache
@@ -24,7 +27,7 @@ bootstrap: ## make or update the virtual environments (all other targets do it b
 	@python3 local/bootstrap.py
 
 demo: bootstrap ## real calls and messages through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
-	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
+	@$(PYTHON) -m local.demo $(ENGINE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
 
 test: bootstrap ## everything that can be tested on one machine
 	@$(MAKE) --no-print-directory -j2 --output-sync=target check emulator providers & beside=$$!; \
@@ -47,8 +50,8 @@ providers: bootstrap ## storage clients and simulators over real connections, ws
 workflow: bootstrap ## every path of every state machine; T=<expression>, KEEP_TEST_CLOUD=1 keeps the cloud
 	$(BIN)/pytest -q tests/workflow $(if $(T),-k "$(T)")
 
-e2e: bootstrap ## whole stories through the front door
-	$(BIN)/pytest -q tests/e2e $(if $(T),-k "$(T)")
+e2e: bootstrap ## whole stories through the front door; ENV=localstack on another engine
+	AFTERCALL_ENGINE=$(ENV) $(BIN)/pytest -q tests/e2e $(if $(T),-k "$(T)")
 
 format: bootstrap ## format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .

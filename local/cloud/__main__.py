@@ -1,4 +1,4 @@
-"""The laptop cloud: an emulator of AWS inside this project, without Docker or an account."""
+"""The laptop cloud: an emulator of AWS, inside this project without Docker, or in containers."""
 
 import argparse
 import json
@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local.cloud import calls, deployment, emulator, invocation, issuer, logs, mailbox
+from local.cloud import calls, deployment, emulator, engines, invocation, issuer, logs, mailbox
 from local.cloud.client import Cloud
-from local.cloud.settings import INTERRUPTED, CloudError, Instance
+from local.cloud.settings import ENGINES, INTERRUPTED, CloudError, Instance, instance_on
 
 VOLATILE = "All state is in memory: a stop or a crash loses it, and `make deploy` begins anew."
 
 
 def main() -> int:
     arguments = parse()
-    instance = Instance(arguments.instance)
+    instance = instance_on(arguments.engine, Instance(arguments.instance))
     try:
         command: Callable[[Instance, argparse.Namespace], int] = COMMANDS[arguments.command]
         return command(instance, arguments)
@@ -31,11 +31,14 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.cloud", description=__doc__)
-    parser.add_argument("--instance", default="dev", help="which laptop cloud (default: dev)")
+    parser.add_argument("--engine", choices=ENGINES, default="embedded", help="what plays AWS")
+    parser.add_argument("--instance", default="dev", help="which embedded one (default: dev)")
     commands = parser.add_subparsers(dest="command", required=True)
     begin = commands.add_parser("start", help="start the emulator and wait until it answers")
     begin.add_argument("--port", type=int, help="port on 127.0.0.1 (default: 4566, or a free one)")
-    commands.add_parser("deploy", help="sam build and sam deploy into it, starting it if need be")
+    commands.add_parser(
+        "deploy", help="sam build and sam deploy into it; an embedded one is started"
+    )
     commands.add_parser("status", help="what runs, where, and what is deployed")
     commands.add_parser("stop", help="stop it and everything it started")
     commands.add_parser("reset", help="stop it, forget all state, start and deploy again")
@@ -67,14 +70,14 @@ def positive(text: str) -> int:
 
 
 def start(instance: Instance, arguments: argparse.Namespace) -> int:
-    endpoint = emulator.start(instance, arguments.port, say)
+    endpoint = engines.start(instance, arguments.port, say)
     say(f"ready at {endpoint}. {VOLATILE}")
     return 0
 
 
 def deploy(instance: Instance, arguments: argparse.Namespace) -> int:
     begin = time.monotonic()
-    endpoint = emulator.start(instance, None, say)
+    endpoint = engines.ready(instance, say)
     outputs = deployment.deploy(instance, endpoint, say)
     say(f"deployed in {time.monotonic() - begin:.0f} s:")
     for name, value in sorted(outputs.items()):
@@ -83,7 +86,7 @@ def deploy(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def status(instance: Instance, arguments: argparse.Namespace) -> int:
-    endpoint = emulator.endpoint_of(instance)
+    endpoint = engines.endpoint_of(instance)
     if endpoint is None:
         say("the laptop cloud does not run; `make up` starts it.")
         return 1
@@ -99,21 +102,22 @@ def status(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def stop(instance: Instance, arguments: argparse.Namespace) -> int:
-    stopped = emulator.stop(instance, say)
+    stopped = engines.stop(instance, say)
     say("stopped." if stopped else "the laptop cloud did not run.")
     return 0
 
 
 def reset(instance: Instance, arguments: argparse.Namespace) -> int:
-    emulator.stop(instance, say)
+    engines.stop(instance, say)
+    engines.start(instance, None, say)
     return deploy(instance, arguments)
 
 
 def show_logs(instance: Instance, arguments: argparse.Namespace) -> int:
     if arguments.emulator:
-        sys.stdout.write(instance.log_file.read_text(errors="replace"))
+        sys.stdout.write(engines.log_of(instance))
         return 0
-    endpoint = emulator.endpoint_of(instance)
+    endpoint = engines.endpoint_of(instance)
     if endpoint is None:
         raise CloudError("the laptop cloud does not run; `make up` starts it.")
     for line in logs.function_logs(endpoint, arguments.function):
@@ -146,7 +150,7 @@ def redrive(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def read_mailbox(instance: Instance, arguments: argparse.Namespace) -> int:
-    endpoint = emulator.endpoint_of(instance)
+    endpoint = engines.endpoint_of(instance)
     if endpoint is None:
         raise CloudError("the laptop cloud does not run; `make up` starts it.")
     for line in mailbox.describe(endpoint, arguments.to):
@@ -155,7 +159,7 @@ def read_mailbox(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def print_token(instance: Instance, arguments: argparse.Namespace) -> int:
-    if emulator.endpoint_of(instance) is None:
+    if engines.endpoint_of(instance) is None:
         raise CloudError("the laptop cloud does not run; `make up` starts it.")
     say(issuer.issue_token(instance, arguments.subject, arguments.role, 60 * arguments.minutes))
     return 0
@@ -163,7 +167,7 @@ def print_token(instance: Instance, arguments: argparse.Namespace) -> int:
 
 def running_cloud(instance: Instance) -> Cloud:
     """The laptop cloud with what is deployed in it."""
-    endpoint = emulator.endpoint_of(instance)
+    endpoint = engines.endpoint_of(instance)
     if endpoint is None or not instance.outputs_file.exists():
         raise CloudError("nothing is deployed; `make deploy` does it.")
     return Cloud(endpoint, deployment.stack_outputs(endpoint))

@@ -14,13 +14,13 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from local.cloud import issuer
 from local.cloud.settings import (
     EMULATOR_PYTHON,
     LAMBDA_PYTHON,
     ROOT,
     CloudError,
     Instance,
+    issuer_url,
 )
 
 DEFAULT_PORT = 4566
@@ -61,7 +61,6 @@ def _start(instance: Instance, port: int | None, progress: Progress) -> str:
         )
     shutil.rmtree(instance.temporary, ignore_errors=True)
     instance.temporary.mkdir(parents=True)
-    issuer.ensure_key(instance)
     endpoint = endpoint_on(port)
     progress(f"starting the laptop cloud at {endpoint} ...")
     with instance.log_file.open("wb") as log:
@@ -89,13 +88,13 @@ def endpoint_on(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def environment(instance: Instance, port: int) -> dict[str, str]:
+def environment(instance: Instance, port: int, host: str = "127.0.0.1") -> dict[str, str]:
     """The emulator's whole environment: nothing of AWS_* comes in from outside."""
     inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return inherited | {
         "FILESYSTEM_ROOT": str(instance.folder / "state"),
         "TMPDIR": str(instance.temporary),
-        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "GATEWAY_LISTEN": f"{host}:{port}",
         "LOCALSTACK_HOST": f"localhost:{port}",
         "OVERRIDE_IN_DOCKER": "0",
         "DNS_ADDRESS": "0",
@@ -115,7 +114,7 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
         "AFTERCALL_LAMBDA_MAX_PROCESSES": str(instance.max_processes),
         "AFTERCALL_LAMBDA_PYTHON": str(LAMBDA_PYTHON),
         "AFTERCALL_ISSUER_FILE": str(instance.issuer_file),
-        "AFTERCALL_ISSUER_URL": issuer.issuer_url(endpoint_on(port)),
+        "AFTERCALL_ISSUER_URL": issuer_url(endpoint_on(port)),
         "SFN_MOCK_CONFIG": str(instance.mock_file),
         "PYTHONUNBUFFERED": "1",
     }

@@ -1,9 +1,11 @@
-"""Where an instance of the laptop cloud keeps its things, and the environments it uses.
+"""Where an instance of the laptop cloud keeps its things, and which engine plays AWS for it.
 
-An instance is a folder under `.local/`: `dev` for a person, `test` for the test suites. Everything
-in the emulator's own memory is lost when it stops; `start` says so.
+An instance is a folder under `.local/`: `dev` for a person, `test` for the test suites, and one for
+each service of docker-compose.yml that can be its engine. Everything in an emulator's own memory is
+lost when it stops; `start` says so.
 """
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +23,6 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": REGION,
 }
 
-
 INTERRUPTED = (
     "\nInterrupted. If it runs, `make down` stops the laptop cloud; `make reset` begins anew."
 )
@@ -32,12 +33,53 @@ def max_processes() -> int:
     return max(8, 4 * (os.cpu_count() or 1))
 
 
+def issuer_url(endpoint: str) -> str:
+    """The token issuer's name, which is also where its documents are."""
+    return f"{endpoint}/_aftercall/issuer"
+
+
+def compose_port() -> int:
+    """Where on 127.0.0.1 docker-compose.yml publishes its emulator."""
+    return int(os.environ.get("AFTERCALL_PORT", "4566"))
+
+
+@dataclass(frozen=True)
+class Service:
+    """An engine in containers: a service of docker-compose.yml that listens at `compose_port`."""
+
+    name: str
+    endpoint: str
+    """Where functions find it."""
+
+    plain_http_hosts: tuple[str, ...]
+    """Whom else on the containers' network functions speak to, without TLS."""
+
+    issuer_file: str
+    """Inside the container."""
+
+
 @dataclass(frozen=True)
 class Instance:
-    """One laptop cloud: its name, how many Lambda processes may live in it, and its paths."""
+    """One laptop cloud: its name, its engine and its paths.
+
+    Without a service the engine is a process of this machine, in which so many Lambda processes may
+    live at once.
+    """
 
     name: str = "dev"
     max_processes: int = field(default_factory=max_processes)
+    service: Service | None = None
+
+    @property
+    def functions_endpoint(self) -> str:
+        """Where functions find the emulator; CloudError where none was started."""
+        if self.service is not None:
+            return self.service.endpoint
+        try:
+            endpoint: str = json.loads(self.process_file.read_text())["endpoint"]
+        except FileNotFoundError as error:
+            raise CloudError("the laptop cloud does not run; `make up` starts it.") from error
+        return endpoint
 
     @property
     def folder(self) -> Path:
@@ -75,3 +117,30 @@ class Instance:
 
 class CloudError(Exception):
     """Something went wrong that a person can read and act on."""
+
+
+SIMULATORS = ("nextcloud", "object-storage")
+"""The services of docker-compose.yml that simulate customers' storage."""
+
+SERVICES = {
+    "localstack": Service(
+        name="localstack",
+        endpoint="http://localstack:4566",
+        plain_http_hosts=("localstack", *SIMULATORS),
+        issuer_file="/var/lib/localstack/aftercall/issuer.json",
+    ),
+    # The functions are processes inside the emulator's own container.
+    "container": Service(
+        name="embedded",
+        endpoint="http://127.0.0.1:4566",
+        plain_http_hosts=SIMULATORS,
+        issuer_file="/aftercall/.local/dev/issuer.json",
+    ),
+}
+ENGINES = ("embedded", *SERVICES)
+"""What ENV chooses from: `embedded` is a process of this machine."""
+
+
+def instance_on(engine: str, embedded: Instance) -> Instance:
+    """The instance of an engine: for `embedded` the one that is given."""
+    return embedded if engine == "embedded" else Instance(engine, service=SERVICES[engine])
