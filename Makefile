@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them. One Python for all: 3.13.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: bench-replication providers bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke call redrive mailbox token lock clean
+.PHONY: bench-replication providers bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke sam-invoke sam-api call redrive mailbox token lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -76,6 +76,12 @@ logs: bootstrap ## the functions' logs; F=<part of a name> chooses
 
 invoke: bootstrap ## run one deployed function on its event; F=PostCallFetchRecordingFunction
 	@$(CLOUD) invoke $(F) $(if $(E),--event $(E))
+
+sam-invoke: bootstrap ## the same in a container of Lambda's own image, by `sam local invoke`; ENV=localstack
+	@$(CLOUD) sam-invoke $(F) $(if $(E),--event $(E))
+
+sam-api: bootstrap ## the REST API by `sam local start-api`; ENV=localstack, PORT=<number>
+	@$(CLOUD) sam-api $(if $(PORT),--port $(PORT))
 
 call: bootstrap ## read one call; CALL=<how its id begins>
 	@$(CLOUD) call $(CALL)

@@ -129,6 +129,10 @@ class TestCloud(Cloud):
             TopicArn=self.outputs["AlertsTopicArn"], Protocol="sqs", Endpoint=arn
         )
 
+    def here(self, url: str) -> str:
+        """A URL that a function made, as this machine reaches it."""
+        return url.replace(INSTANCE.functions_endpoint, self.endpoint, 1)
+
     def queue_arn(self, url: str) -> str:
         reply = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         return str(reply["Attributes"]["QueueArn"])

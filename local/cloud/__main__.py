@@ -8,7 +8,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local.cloud import calls, deployment, emulator, engines, invocation, issuer, logs, mailbox
+from local.cloud import (
+    calls,
+    deployment,
+    emulator,
+    engines,
+    invocation,
+    issuer,
+    logs,
+    mailbox,
+    sam_local,
+)
 from local.cloud.client import Cloud
 from local.cloud.settings import ENGINES, INTERRUPTED, CloudError, Instance, instance_on
 
@@ -52,6 +62,11 @@ def parse() -> argparse.Namespace:
     run = commands.add_parser("invoke", help="run one deployed function on its sample event")
     run.add_argument("function", help="its logical id, such as PostCallFetchRecordingFunction")
     run.add_argument("--event", type=Path, help="another event than events/<domain>/<step>.json")
+    alone = commands.add_parser("sam-invoke", help="run one in a container of Lambda's own image")
+    alone.add_argument("function", help="its logical id")
+    alone.add_argument("--event", type=Path, help="another event than events/<domain>/<step>.json")
+    api = commands.add_parser("sam-api", help="serve the REST API with containers of that image")
+    api.add_argument("--port", type=positive, default=3000, help="on 127.0.0.1 (default: 3000)")
     post = commands.add_parser("mailbox", help="the e-mails and SMS that went out, newest last")
     post.add_argument("--to", default="", help="only to this address or number, or a part of it")
     token = commands.add_parser("token", help="a token for the REST API, signed by this cloud")
@@ -139,6 +154,15 @@ def invoke(instance: Instance, arguments: argparse.Namespace) -> int:
     return 1 if answer.failed else 0
 
 
+def sam_invoke(instance: Instance, arguments: argparse.Namespace) -> int:
+    cloud = containers_cloud(instance)
+    return sam_local.invoke(cloud, instance, arguments.function, arguments.event)
+
+
+def sam_api(instance: Instance, arguments: argparse.Namespace) -> int:
+    return sam_local.start_api(containers_cloud(instance), instance, arguments.port)
+
+
 def redrive(instance: Instance, arguments: argparse.Namespace) -> int:
     cloud = running_cloud(instance)
     event = json.dumps({"call_id": calls.find(cloud, arguments.call_id)["call_id"]})
@@ -173,6 +197,16 @@ def running_cloud(instance: Instance) -> Cloud:
     return Cloud(endpoint, deployment.stack_outputs(endpoint))
 
 
+def containers_cloud(instance: Instance) -> Cloud:
+    """The same, where functions in containers reach it."""
+    if instance.service is None:
+        raise CloudError(
+            "a container does not reach 127.0.0.1 of this machine: choose ENV=localstack or"
+            " ENV=container."
+        )
+    return running_cloud(instance)
+
+
 COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
     "start": start,
     "deploy": deploy,
@@ -182,6 +216,8 @@ COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
     "logs": show_logs,
     "call": read_call,
     "invoke": invoke,
+    "sam-invoke": sam_invoke,
+    "sam-api": sam_api,
     "redrive": redrive,
     "mailbox": read_mailbox,
     "token": print_token,

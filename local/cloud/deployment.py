@@ -24,12 +24,18 @@ from local.cloud.settings import (
     issuer_url,
 )
 
+
+def processor() -> str:
+    """This machine's, as Lambda calls it."""
+    return {"aarch64": "arm64"}.get(platform.machine(), "x86_64")
+
+
 PARAMETERS = {
     # Fewer than the processes that may live at once, so that a call's own steps find room.
     "MaxConcurrentCalls": "4",
     "ChunkConcurrency": str(max(2, os.cpu_count() or 1)),
     "LogRetentionDays": "1",
-    "Architecture": {"aarch64": "arm64"}.get(platform.machine(), "x86_64"),
+    "Architecture": processor(),
     "SenderEmail": "service@aftercall.example",
     # Nobody wants to wait for half an hour to see a message fail for good.
     "SendTries": "3",
@@ -79,10 +85,9 @@ def own_address(instance: Instance) -> dict[str, str]:
     """The parameters that say where functions find the emulator, and the issuer in it."""
     endpoint = instance.functions_endpoint
     issuer = issuer_url(endpoint)
-    hosts = instance.service.plain_http_hosts if instance.service else ()
     return {
         "EmulatorEndpoint": endpoint,
-        "PlainHttpHosts": ",".join(hosts),
+        "PlainHttpHosts": instance.service.plain_http_hosts if instance.service else "",
         "TokenIssuer": issuer,
         "TokenJwksUrl": f"{issuer}/jwks.json",
         "TokenUrl": f"{issuer}/token",

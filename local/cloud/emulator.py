@@ -88,13 +88,13 @@ def endpoint_on(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def environment(instance: Instance, port: int, host: str = "127.0.0.1") -> dict[str, str]:
+def environment(instance: Instance, port: int) -> dict[str, str]:
     """The emulator's whole environment: nothing of AWS_* comes in from outside."""
     inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return inherited | {
         "FILESYSTEM_ROOT": str(instance.folder / "state"),
         "TMPDIR": str(instance.temporary),
-        "GATEWAY_LISTEN": f"{host}:{port}",
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "LOCALSTACK_HOST": f"localhost:{port}",
         "OVERRIDE_IN_DOCKER": "0",
         "DNS_ADDRESS": "0",

@@ -43,19 +43,27 @@ def compose_port() -> int:
     return int(os.environ.get("AFTERCALL_PORT", "4566"))
 
 
+SIMULATORS = ("nextcloud", "object-storage")
+"""The services of docker-compose.yml that simulate customers' storage."""
+
+
 @dataclass(frozen=True)
 class Service:
     """An engine in containers: a service of docker-compose.yml that listens at `compose_port`."""
 
     name: str
-    endpoint: str
-    """Where functions find it."""
-
-    plain_http_hosts: tuple[str, ...]
-    """Whom else on the containers' network functions speak to, without TLS."""
-
     issuer_file: str
     """Inside the container."""
+
+    @property
+    def endpoint(self) -> str:
+        """Where functions find it, and whoever else is on the containers' network."""
+        return f"http://{self.name}:4566"
+
+    @property
+    def plain_http_hosts(self) -> str:
+        """To whom functions speak without TLS on that network, as PLAIN_HTTP_HOSTS says it."""
+        return ",".join([self.name, *SIMULATORS])
 
 
 @dataclass(frozen=True)
@@ -119,23 +127,9 @@ class CloudError(Exception):
     """Something went wrong that a person can read and act on."""
 
 
-SIMULATORS = ("nextcloud", "object-storage")
-"""The services of docker-compose.yml that simulate customers' storage."""
-
 SERVICES = {
-    "localstack": Service(
-        name="localstack",
-        endpoint="http://localstack:4566",
-        plain_http_hosts=("localstack", *SIMULATORS),
-        issuer_file="/var/lib/localstack/aftercall/issuer.json",
-    ),
-    # The functions are processes inside the emulator's own container.
-    "container": Service(
-        name="embedded",
-        endpoint="http://127.0.0.1:4566",
-        plain_http_hosts=SIMULATORS,
-        issuer_file="/aftercall/.local/dev/issuer.json",
-    ),
+    "localstack": Service("localstack", "/var/lib/localstack/aftercall/issuer.json"),
+    "container": Service("embedded", "/aftercall/.local/dev/issuer.json"),
 }
 ENGINES = ("embedded", *SERVICES)
 """What ENV chooses from: `embedded` is a process of this machine."""

@@ -48,7 +48,7 @@ def _services(service: Service, *settings: dict[str, Any]) -> Iterator[Storages]
         simulator.set_limits(changes)
         simulator.clear_stats()
     # This process writes customers' records, and believes whom functions believe.
-    os.environ["PLAIN_HTTP_HOSTS"] = ",".join(service.plain_http_hosts)
+    os.environ["PLAIN_HTTP_HOSTS"] = service.plain_http_hosts
     try:
         yield running[0], running[1]
     finally:
