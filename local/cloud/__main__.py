@@ -156,11 +156,11 @@ def invoke(instance: Instance, arguments: argparse.Namespace) -> int:
 
 def sam_invoke(instance: Instance, arguments: argparse.Namespace) -> int:
     cloud = containers_cloud(instance)
-    return sam_local.invoke(cloud, instance, arguments.function, arguments.event)
+    sam_local.invoke(cloud, instance, arguments.function, arguments.event)
 
 
 def sam_api(instance: Instance, arguments: argparse.Namespace) -> int:
-    return sam_local.start_api(containers_cloud(instance), instance, arguments.port)
+    sam_local.start_api(containers_cloud(instance), instance, arguments.port)
 
 
 def redrive(instance: Instance, arguments: argparse.Namespace) -> int:

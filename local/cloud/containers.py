@@ -14,8 +14,8 @@ Progress = Callable[[str], None]
 def up(instance: Instance, progress: Progress) -> str:
     """Build what changed, start the service and those that it depends on, and wait for all."""
     service = _service_of(instance)
-    progress(f"docker compose up --wait {service.name} ...")
-    _compose("up", "--build", "--detach", "--wait", service.name)
+    progress(f"{service.up} ...")
+    _compose(*service.up.split()[2:], "--build")
     return find(instance)
 
 
@@ -25,7 +25,7 @@ def find(instance: Instance) -> str:
     if endpoint is None:
         raise CloudError(
             f"nothing answers at {endpoint_on(compose_port())}:"
-            f" `docker compose up --wait {_service_of(instance).name}` starts it."
+            f" `{_service_of(instance).up}` starts it."
         )
     return endpoint
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from local.cloud.client import Cloud
 from local.cloud.deployment import client, processor, sam_environment
@@ -22,25 +22,27 @@ NETWORK = "aftercall"
 _BUILT = ROOT / ".aws-sam" / "build" / "template.yaml"
 
 
-def invoke(cloud: Cloud, instance: Instance, logical_id: str, event: Path | None) -> int:
-    """Run one function on an event, its resources' sample names made the deployed ones; SAM's exit
-    status, which is 0 for an error of the function, too.
+def invoke(cloud: Cloud, instance: Instance, logical_id: str, event: Path | None) -> NoReturn:
+    """Run one function on an event, its resources' sample names made the deployed ones. SAM's exit
+    status is 0 for an error of the function, too.
     """
     names = physical_names(cloud)
     [function] = _functions(cloud, names, [logical_id])
     text = (event or sample_event(function["Handler"])).read_text()
-    event_file = _written(instance, "event.json", with_physical_names(text, names))
-    variables = _written(instance, "variables.json", _variables({logical_id: function}))
-    return _sam("invoke", logical_id, "--event", str(event_file), "--env-vars", str(variables))
+    event_file = _written(instance, f"{logical_id}.event.json", with_physical_names(text, names))
+    variables = _written(
+        instance, f"{logical_id}.variables.json", _variables({logical_id: function})
+    )
+    _sam("invoke", logical_id, "--event", str(event_file), "--env-vars", str(variables))
 
 
-def start_api(cloud: Cloud, instance: Instance, port: int) -> int:
+def start_api(cloud: Cloud, instance: Instance, port: int) -> NoReturn:
     """Serve the REST API on 127.0.0.1 until it is interrupted; each request starts a container."""
     names = physical_names(cloud)
     logical_ids = [name for name in names if name.endswith("ApiFunction")]
     functions = dict(zip(logical_ids, _functions(cloud, names, logical_ids), strict=True))
-    variables = _written(instance, "variables.json", _variables(functions))
-    return _sam("start-api", "--port", str(port), "--env-vars", str(variables))
+    variables = _written(instance, "Api.variables.json", _variables(functions))
+    _sam("start-api", "--port", str(port), "--env-vars", str(variables))
 
 
 def _functions(
@@ -67,7 +69,8 @@ def _written(instance: Instance, name: str, text: str) -> Path:
     return folder / name
 
 
-def _sam(command: str, *arguments: str) -> int:
+def _sam(command: str, *arguments: str) -> NoReturn:
+    """Become SAM: whoever interrupts this process means it."""
     image = f"public.ecr.aws/lambda/python:3.13-{processor()}"
     options = ["--template", str(_BUILT), "--region", REGION, "--docker-network", NETWORK]
     options += ["--parameter-overrides", f"Architecture={processor()}"]
@@ -80,7 +83,8 @@ def _sam(command: str, *arguments: str) -> int:
         if name not in CREDENTIALS and name != "AWS_ENDPOINT_URL"
     }
     line = [str(PROJECT_BIN / "sam"), "local", command, *arguments, *options]
-    return subprocess.run(line, cwd=ROOT, env=environment).returncode
+    os.chdir(ROOT)
+    os.execve(line[0], line, environment)  # noqa: S606
 
 
 def _is_here(image: str) -> bool:

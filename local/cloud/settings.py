@@ -55,6 +55,9 @@ class Service:
     issuer_file: str
     """Inside the container."""
 
+    up: str = "docker compose up --wait"
+    """What a person types to start it, and all that belongs to it."""
+
     @property
     def endpoint(self) -> str:
         """Where functions find it, and whoever else is on the containers' network."""
@@ -129,7 +132,9 @@ class CloudError(Exception):
 
 SERVICES = {
     "localstack": Service("localstack", "/var/lib/localstack/aftercall/issuer.json"),
-    "container": Service("embedded", "/aftercall/.local/dev/issuer.json"),
+    "container": Service(
+        "embedded", "/aftercall/.local/dev/issuer.json", "docker compose up --wait embedded"
+    ),
 }
 ENGINES = ("embedded", *SERVICES)
 """What ENV chooses from: `embedded` is a process of this machine."""
