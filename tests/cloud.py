@@ -28,8 +28,10 @@ INSTANCE = instance_on(
 """So many processes that functions stay warm and no request finds all busy: on a laptop they
 are fewer, for each holds some 70 MB.
 """
-SECONDS_TO_WAIT = 240.0
-"""A deadline, not an expectation: two shared processors may have much to do at once."""
+SECONDS_TO_WAIT = 240.0 if INSTANCE.service is None else 900.0
+"""A deadline, not an expectation: two shared processors may have much to do at once, and a function
+may be a container, which takes long to start.
+"""
 STATES_ENDED = {"ANALYSED", "FAILED"}
 
 

@@ -56,6 +56,13 @@ PARAMETERS = {
 }
 """What the laptop wants otherwise than production; the template stays the same."""
 
+IN_CONTAINERS = {
+    # A function may be a container, which takes a busy laptop many seconds to start.
+    "RedrivePatienceSeconds": "900",
+    "WorkerPatienceSeconds": "120",
+}
+"""What is different again where the engine is in containers."""
+
 ARCHIVES_BUCKET = "aftercall-deployments"
 """Where SAM puts the functions' archives; samconfig.toml names it too."""
 
@@ -64,7 +71,8 @@ Progress = Callable[[str], None]
 
 def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, str]:
     """Build what changed, deploy it, and return the stack's outputs."""
-    parameters = PARAMETERS | own_address(instance)
+    patience = IN_CONTAINERS if instance.service else {}
+    parameters = PARAMETERS | patience | own_address(instance)
     overrides = [f'{name}="{value}"' for name, value in parameters.items()]
     with _build_folder(progress):
         progress("building the functions (sam build) ...")
