@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them. One Python for all: 3.13.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: bench-replication providers bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke sam-invoke sam-api call redrive mailbox token lock clean
+.PHONY: bench-replication providers bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator workflow e2e format up deploy status down reset logs invoke sam-invoke sam-api call redrive mailbox token docker-check lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -94,6 +94,9 @@ mailbox: bootstrap ## the e-mails and SMS that went out; TO=<address or number>
 
 token: bootstrap ## a token for the REST API; ROLE=operator, or several roles; SUBJECT=<name>
 	@$(CLOUD) token $(foreach role,$(ROLE),--role $(role)) $(if $(SUBJECT),--subject $(SUBJECT))
+
+docker-check: bootstrap ## all that containers can run, on stand-ins; A="--images official" on the engine and images in use
+	@$(PYTHON) -m local.containers.check $(A); status=$$?; $(PYTHON) -m local.containers.results; exit $$status
 
 lock: bootstrap ## write all lock files again
 	@sh local/lock.sh

@@ -10,6 +10,8 @@ from local.cloud.settings import ROOT, CloudError, Instance, Service, compose_po
 
 Progress = Callable[[str], None]
 
+_LAMBDA_CONTAINERS = "^aftercall-localstack-1-lambda-"
+
 
 def up(instance: Instance, progress: Progress) -> str:
     """Build what changed, start the service and those that it depends on, and wait for all."""
@@ -40,7 +42,12 @@ def endpoint_of(instance: Instance) -> str | None:
 def stop(instance: Instance, progress: Progress) -> bool:
     """Remove all containers of docker-compose.yml with what they hold; False when none ran."""
     progress("docker compose down ...")
-    ran = bool(_compose("ps", "--quiet").strip())
+    ran = bool(_compose("ps", "--all", "--quiet").strip())
+    _compose("--profile", "*", "stop")
+    # LocalStack removes its functions' containers, unless it was killed; they hold the network.
+    listed = ["ps", "--all", "--quiet", "--filter", f"name={_LAMBDA_CONTAINERS}"]
+    if left := _docker(*listed).split():
+        _docker("rm", "--force", *left)
     _compose("--profile", "*", "down", "--volumes")
     instance.outputs_file.unlink(missing_ok=True)
     return ran
@@ -70,11 +77,14 @@ def _service_of(instance: Instance) -> Service:
 
 
 def _compose(*arguments: str) -> str:
-    """What `docker compose` answers; CloudError with its words where it fails."""
+    return _docker("compose", *arguments)
+
+
+def _docker(*arguments: str) -> str:
+    """What docker answers; CloudError with its words where it fails."""
     if shutil.which("docker") is None:
         raise CloudError("docker is missing: install it, or leave ENV out, which needs none.")
-    command = ["docker", "compose", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(["docker", *arguments], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        raise CloudError(f"docker compose {arguments[0]} failed:\n{done.stderr.strip()}")
+        raise CloudError(f"docker {arguments[0]} failed:\n{done.stderr.strip()}")
     return done.stdout

@@ -16,15 +16,15 @@ CONTAINER = instance_on("container", Instance())
 
 @pytest.fixture
 def compose(monkeypatch, tmp_path) -> SimpleNamespace:
-    """docker compose, which answers what it is told to and remembers what it was asked."""
+    """docker, which answers what it is told to and remembers what it was asked."""
     monkeypatch.setattr(settings, "ROOT", tmp_path)
     monkeypatch.setattr(containers.shutil, "which", lambda name: f"/usr/bin/{name}")
     fake = SimpleNamespace(asked=[], answers={}, fails="")
 
     def run(command, **_) -> subprocess.CompletedProcess:
-        assert command[:2] == ["docker", "compose"]
-        fake.asked.append(" ".join(command[2:]))
-        answer = fake.answers.get(command[2], "")
+        asked = " ".join(command).removeprefix("docker ").removeprefix("compose ")
+        fake.asked.append(asked)
+        answer = fake.answers.get(asked.split()[0], "")
         return subprocess.CompletedProcess(command, bool(fake.fails), answer, fake.fails)
 
     monkeypatch.setattr(containers.subprocess, "run", run)
@@ -89,7 +89,11 @@ def test_stops_all_of_it_with_what_it_holds(compose):
     LOCALSTACK.outputs_file.write_text("{}")
 
     assert containers.stop(LOCALSTACK, print)
-    assert compose.asked[-1] == "--profile * down --volumes"
+    assert compose.asked[-3:] == [
+        "ps --all --quiet --filter name=^aftercall-localstack-1-lambda-",
+        "rm --force 1234",
+        "--profile * down --volumes",
+    ]
     assert not LOCALSTACK.outputs_file.exists()
 
 
