@@ -54,11 +54,11 @@ def main() -> int:
         with engine(arguments.images) as variables:
             ports = {name: str(free_port(wanted)) for name, wanted in PORTS.items()}
             environment = os.environ | variables | ports
-            results = [
-                result
-                for name in ([arguments.engine] if arguments.engine else SERVICES)
-                for result in checked(name, environment, arguments.images)
-            ]
+            results = []
+            for name in [arguments.engine] if arguments.engine else SERVICES:
+                for result in checked(name, environment, arguments.images):
+                    results.append(result)
+                    write_results([result])
     except NoEngine as error:
         return skipped(str(error))
     return report(results)
@@ -70,7 +70,6 @@ def skipped(reason: str) -> int:
 
 
 def report(results: list[Result]) -> int:
-    write_results(results)
     for result in results:
         say(f"{result.engine:12} {result.test:28} {result.outcome} ({result.seconds} s)")
     failed = [result for result in results if not result.passed]
