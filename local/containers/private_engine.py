@@ -5,6 +5,7 @@ of trixie, which runs on bookworm, too. Containers reach package indexes through
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -47,10 +48,25 @@ def private_engine() -> Iterator[dict[str, str]]:
     finally:
         if process is not None:
             _stop(process, variables)
-        subprocess.run(["iptables-restore"], input=rules, text=True, check=True)
+        former = former_rules(rules, _output("iptables-save"))
+        subprocess.run(["iptables-restore"], input=former, text=True, check=True)
         if not bridge_was_there and Path("/sys/class/net/docker0").exists():
             _run("ip", "link", "delete", "docker0")
         shutil.rmtree(folder)
+
+
+def former_rules(before: str, after: str) -> str:
+    """What iptables-restore is to read: it leaves tables alone that are not mentioned, so those that
+    did not exist before are mentioned without rules.
+    """
+    known = re.findall(r"^\*(\w+)$", before, re.MULTILINE)
+    emptied = []
+    for table, content in re.findall(r"^\*(\w+)\n(.*?)^COMMIT$", after, re.MULTILINE | re.DOTALL):
+        if table not in known:
+            # Chains of its own have no policy.
+            chains = re.findall(r"^:(\w+) (?:ACCEPT|DROP)", content, re.MULTILINE)
+            emptied += [f"*{table}", *(f":{chain} ACCEPT [0:0]" for chain in chains), "COMMIT"]
+    return before + "".join(f"{line}\n" for line in emptied)
 
 
 def install() -> None:
