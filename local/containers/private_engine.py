@@ -56,8 +56,8 @@ def private_engine() -> Iterator[dict[str, str]]:
 
 
 def former_rules(before: str, after: str) -> str:
-    """What iptables-restore is to read: it leaves tables alone that are not mentioned, so those that
-    did not exist before are mentioned without rules.
+    """What iptables-restore is to read: it leaves tables alone that are not named, so those that
+    did not exist before are named without rules.
     """
     known = re.findall(r"^\*(\w+)$", before, re.MULTILINE)
     emptied = []
