@@ -125,11 +125,11 @@ def checked(name: str, environment: dict[str, str], images: str) -> Iterator[Res
 def suites(name: str, environment: dict[str, str]) -> Iterator[Suite]:
     yield Suite("deploy and whole stories", "tests/e2e", {})
     if name == "localstack":
-        yield Suite("sam local, every function", "tests/containers", {})
         if MOCKED.exists():
             port = environment["AFTERCALL_STEPFUNCTIONS_LOCAL_PORT"]
             endpoint = {"MOCKED_ENDPOINT": f"http://127.0.0.1:{port}"}
             yield Suite("mocked paths", "tests/mocked", endpoint)
+        yield Suite("sam local, every function", "tests/containers", {})
 
 
 def tested(suite: Suite, environment: dict[str, str]) -> str:

@@ -1,6 +1,5 @@
 """Each function in Lambda's own image, started by SAM CLI."""
 
-import signal
 import socket
 import subprocess
 
@@ -16,8 +15,8 @@ from tests.unit.aws_actions import load
 from tests.unit.template import template
 
 FUNCTIONS = sorted(template().of_type("AWS::Serverless::Function"))
-EXPECTED = {*load("shared.errors").definitions, "LookupError"}
-"""What a step may say of a sample event whose call or ticket does not exist."""
+EXPECTED = {*load("shared.errors").definitions, "LookupError", "NoSuchKey", "ExecutionDoesNotExist"}
+"""What a step may say of a sample event, whose call, ticket or execution does not exist."""
 
 
 @pytest.mark.parametrize("logical_id", FUNCTIONS)
@@ -47,7 +46,7 @@ def test_the_api_is_served_to_whoever_has_a_token(cloud: TestCloud) -> None:
             )
             unknown = requests.get(f"{url}/replications", timeout=120)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(60)
 
     assert (known.status_code, unknown.status_code) == (200, 401)
