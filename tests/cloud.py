@@ -21,16 +21,13 @@ from local.cloud.client import Cloud, wait_until
 from local.cloud.settings import Instance, instance_on
 from post_call.execution import call_id_of
 from shared.times import format_time
+from tests.deadlines import SECONDS_TO_WAIT
 
 INSTANCE = instance_on(
     os.environ.get("AFTERCALL_ENGINE", "embedded"), Instance("test", max_processes=32)
 )
 """So many processes that functions stay warm and no request finds all busy: on a laptop they
 are fewer, for each holds some 70 MB.
-"""
-SECONDS_TO_WAIT = 240.0 if INSTANCE.service is None else 900.0
-"""A deadline, not an expectation: two shared processors may have much to do at once, and a function
-may be a container, which takes long to start.
 """
 STATES_ENDED = {"ANALYSED", "FAILED"}
 
