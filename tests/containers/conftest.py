@@ -23,16 +23,23 @@ SECONDS = 300
 
 @dataclass(frozen=True)
 class Answer:
-    """What one function answered, and what SAM and the function said meanwhile."""
+    """What came of one function; `log` is what SAM and the function said meanwhile."""
 
-    document: Any
+    status: int
+    output: str
     log: str
 
     @property
     def error(self) -> str | None:
-        """The error's type, None where the function returned."""
-        failed = isinstance(self.document, dict) and "errorType" in self.document
-        return self.document["errorType"] if failed else None
+        """The error's type, None where the function returned. AssertionError where there is no
+        answer at all: SAM says nothing of a function that took too long.
+        """
+        assert self.status == 0, self.log
+        assert self.output.strip(), self.log
+        # Whatever the function prints comes first.
+        document: Any = json.loads(self.output.splitlines()[-1])
+        failed = isinstance(document, dict) and "errorType" in document
+        return document["errorType"] if failed else None
 
 
 def sam_command(*arguments: str) -> list[str]:
@@ -60,9 +67,7 @@ def answers(cloud: TestCloud) -> Iterator[dict[str, Answer]]:
             text=True,
             timeout=SECONDS,
         )
-        assert done.returncode == 0, done.stderr
-        # Whatever the function prints comes first, on a line of its own or before its answer.
-        return Answer(json.loads(done.stdout.splitlines()[-1]), done.stderr)
+        return Answer(done.returncode, done.stdout, done.stderr)
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         yield dict(zip(functions, threads.map(answer_of, functions), strict=True))

@@ -24,7 +24,6 @@ def test_a_function_answers_its_event(logical_id: str, answers: dict[str, Answer
     answer = answers[logical_id]
 
     assert answer.error is None or answer.error in EXPECTED, answer.log
-    assert "Task timed out" not in answer.log
 
 
 def test_the_api_is_served_to_whoever_has_a_token(cloud: TestCloud) -> None:
