@@ -1,12 +1,15 @@
 # Every command of the project; `make help` lists them. One Python for all: 3.13.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: bench-replication providers bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator mocked mock-config workflow e2e format up deploy status down reset logs invoke call redrive mailbox token lock clean
+.PHONY: bench-replication providers bench-demo bench-deploy bench-words bench-call bench-load bench-communications bench-tickets help bootstrap demo test check unit emulator mocked mock-config workflow e2e format up deploy status down reset logs invoke sam-invoke sam-api call redrive mailbox token docker-check lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
 INSTANCE ?= dev
-CLOUD := $(PYTHON) -m local.cloud --instance $(INSTANCE)
+# What plays AWS: embedded, localstack or container (docs/containers.md).
+ENV ?= embedded
+ENGINE := --engine $(ENV) --instance $(INSTANCE)
+CLOUD := $(PYTHON) -m local.cloud $(ENGINE)
 
 export PYTHONPATH := functions
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/pycache
@@ -24,7 +27,7 @@ bootstrap: ## make or update the virtual environments (all other targets do it b
 	@python3 local/bootstrap.py
 
 demo: bootstrap ## real calls and messages through the laptop cloud; DEMO=<domain> one domain, CALLS=<folder> your recordings
-	@$(PYTHON) -m local.demo --instance $(INSTANCE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
+	@$(PYTHON) -m local.demo $(ENGINE) --deploy $(if $(DEMO),--domain $(DEMO)) $(if $(CALLS),--calls "$(CALLS)")
 
 test: bootstrap ## everything that can be tested on one machine
 	@$(MAKE) --no-print-directory -j2 --output-sync=target check emulator providers mocked & beside=$$!; \
@@ -53,8 +56,8 @@ mock-config: bootstrap ## write the mock file of mocked paths again
 workflow: bootstrap ## every path of every state machine; T=<expression>, KEEP_TEST_CLOUD=1 keeps the cloud
 	$(BIN)/pytest -q tests/workflow $(if $(T),-k "$(T)")
 
-e2e: bootstrap ## whole stories through the front door
-	$(BIN)/pytest -q tests/e2e $(if $(T),-k "$(T)")
+e2e: bootstrap ## whole stories through the front door; ENV=localstack on another engine
+	AFTERCALL_ENGINE=$(ENV) $(BIN)/pytest -q tests/e2e $(if $(T),-k "$(T)")
 
 format: bootstrap ## format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -80,6 +83,12 @@ logs: bootstrap ## the functions' logs; F=<part of a name> chooses
 invoke: bootstrap ## run one deployed function on its event; F=PostCallFetchRecordingFunction
 	@$(CLOUD) invoke $(F) $(if $(E),--event $(E))
 
+sam-invoke: bootstrap ## the same in a container of Lambda's own image, by `sam local invoke`; ENV=localstack
+	@$(CLOUD) sam-invoke $(F) $(if $(E),--event $(E))
+
+sam-api: bootstrap ## the REST API by `sam local start-api`; ENV=localstack, PORT=<number>
+	@$(CLOUD) sam-api $(if $(PORT),--port $(PORT))
+
 call: bootstrap ## read one call; CALL=<how its id begins>
 	@$(CLOUD) call $(CALL)
 
@@ -91,6 +100,9 @@ mailbox: bootstrap ## the e-mails and SMS that went out; TO=<address or number>
 
 token: bootstrap ## a token for the REST API; ROLE=operator, or several roles; SUBJECT=<name>
 	@$(CLOUD) token $(foreach role,$(ROLE),--role $(role)) $(if $(SUBJECT),--subject $(SUBJECT))
+
+docker-check: bootstrap ## all that containers can run, on stand-ins; A="--images official" on the engine and images in use
+	@$(PYTHON) -m local.containers.check $(A); status=$$?; $(PYTHON) -m local.containers.results; exit $$status
 
 lock: bootstrap ## write all lock files again
 	@sh local/lock.sh

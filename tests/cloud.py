@@ -1,7 +1,8 @@
 """The laptop cloud of the tests: one deployment for all suites of a run, seen from outside.
 
 Every run deploys, so that it tests the code as it is; set KEEP_TEST_CLOUD to leave the instance
-running afterwards, which saves the next run the start.
+running afterwards, which saves the next run the start. AFTERCALL_ENGINE names another engine, which
+has to run and goes on running.
 """
 
 import functools
@@ -15,25 +16,26 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from local.cloud import deployment, emulator
+from local.cloud import deployment, engines
 from local.cloud.client import Cloud, wait_until
-from local.cloud.settings import Instance
+from local.cloud.settings import Instance, instance_on
 from post_call.execution import call_id_of
 from shared.times import format_time
+from tests.deadlines import SECONDS_TO_WAIT
 
-INSTANCE = Instance("test", max_processes=32)
+INSTANCE = instance_on(
+    os.environ.get("AFTERCALL_ENGINE", "embedded"), Instance("test", max_processes=32)
+)
 """So many processes that functions stay warm and no request finds all busy: on a laptop they
 are fewer, for each holds some 70 MB.
 """
-SECONDS_TO_WAIT = 240.0
-"""A deadline, not an expectation: two shared processors may have much to do at once."""
 STATES_ENDED = {"ANALYSED", "FAILED"}
 
 
 @functools.cache
 def running_cloud() -> "TestCloud":
     """Start the instance if need be, deploy, and listen to what it says to the outside."""
-    endpoint = emulator.start(INSTANCE, None, print)
+    endpoint = engines.ready(INSTANCE, print)
     cloud = TestCloud(endpoint, deployment.deploy(INSTANCE, endpoint, print))
     cloud.listen()
     return cloud
@@ -41,8 +43,9 @@ def running_cloud() -> "TestCloud":
 
 def stop_cloud() -> None:
     """Stop the instance, unless it shall stay; for the end of the run, however many call it."""
-    if running_cloud.cache_info().currsize and not os.environ.get("KEEP_TEST_CLOUD"):
-        emulator.stop(INSTANCE, print)
+    stays = os.environ.get("KEEP_TEST_CLOUD") or INSTANCE.service
+    if running_cloud.cache_info().currsize and not stays:
+        engines.stop(INSTANCE, print)
         running_cloud.cache_clear()
 
 
@@ -124,6 +127,10 @@ class TestCloud(Cloud):
         deployment.client("sns", self.endpoint).subscribe(
             TopicArn=self.outputs["AlertsTopicArn"], Protocol="sqs", Endpoint=arn
         )
+
+    def here(self, url: str) -> str:
+        """A URL that a function made, as this machine reaches it."""
+        return url.replace(INSTANCE.functions_endpoint, self.endpoint, 1)
 
     def queue_arn(self, url: str) -> str:
         reply = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])

@@ -20,8 +20,8 @@ from local.cloud.client import Cloud, wait_until
 from local.cloud.deployment import client
 from local.cloud.issuer import issue_token
 from local.cloud.settings import STACK_NAME, Instance
+from tests.deadlines import SECONDS_TO_WAIT
 
-SECONDS_TO_WAIT = 240.0
 WORKER = "communications.on_communication_queued.handler"
 
 _REFUSED = {"action": "reject", "code": "MessageRejected", "status": 400, "message": "Not so."}

@@ -18,11 +18,12 @@ from local.cloud.client import wait_until
 from local.cloud.issuer import issue_token
 from local.cloud.settings import Instance
 from local.providers.accounts import open_account
-from local.providers.client import Simulator
+from local.providers.client import RunningSimulator
 from local.providers.contents import documents_there, wanted_documents
+from local.providers.storages import Storages, storages
 from replication.rules.periods import Period
 from shared.customers import Customer, Entity
-from tests.cloud import SECONDS_TO_WAIT, TestCloud
+from tests.cloud import INSTANCE, SECONDS_TO_WAIT, TestCloud
 from tests.communications import physical_id
 
 ENDED = ("FINISHED", "FAILED", "CANCELLED")
@@ -33,7 +34,7 @@ class Client:
     """A customer of a test: what lies in our bucket for them, and where it is to go."""
 
     customer: Customer
-    simulator: Simulator
+    simulator: RunningSimulator
     entities: dict[str, Entity] = field(default_factory=dict)
     standing: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """By entity, the documents that each period begins with."""
@@ -76,7 +77,7 @@ class Replications:
     # --- customers
 
     def new_client(
-        self, simulator: Simulator, entities: int = 1, *, large: int = 0, **changed: Any
+        self, simulator: RunningSimulator, entities: int = 1, *, large: int = 0, **changed: Any
     ) -> Client:
         """A customer with an account of their own and some entities; with `large`, each has a
         document of so many bytes besides.
@@ -191,14 +192,11 @@ class Replications:
 
 
 @contextmanager
-def simulators(folder: Path, **settings: Any) -> Iterator[tuple[Simulator, Simulator]]:
+def simulators(folder: Path, **settings: Any) -> Iterator[Storages]:
     """A Nextcloud and an S3 without limits, unless the settings of the former say so."""
     free = {"limits": [{"scope": "server", "units": None}], "chunk_minimum": 1024}
-    with (
-        Simulator("nextcloud", folder / "nextcloud", settings=free | settings) as nextcloud,
-        Simulator("s3", folder / "s3") as s3,
-    ):
-        yield nextcloud, s3
+    with storages(INSTANCE, folder, nextcloud=free | settings, s3={}) as both:
+        yield both
 
 
 def sha256_of(content: bytes) -> str:

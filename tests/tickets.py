@@ -17,8 +17,8 @@ from local.cloud.deployment import client
 from local.cloud.issuer import ROLES, issue_token
 from local.cloud.settings import Instance
 from shared.times import format_time
+from tests.deadlines import SECONDS_TO_WAIT
 
-SECONDS_TO_WAIT = 240.0
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PRIORITIES = ("urgent", "high", "normal", "low")
 LONG = 3600

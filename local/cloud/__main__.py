@@ -1,4 +1,4 @@
-"""The laptop cloud: an emulator of AWS inside this project, without Docker or an account."""
+"""The laptop cloud: an emulator of AWS, inside this project without Docker, or in containers."""
 
 import argparse
 import json
@@ -8,16 +8,26 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local.cloud import calls, deployment, emulator, invocation, issuer, logs, mailbox
+from local.cloud import (
+    calls,
+    deployment,
+    emulator,
+    engines,
+    invocation,
+    issuer,
+    logs,
+    mailbox,
+    sam_local,
+)
 from local.cloud.client import Cloud
-from local.cloud.settings import INTERRUPTED, CloudError, Instance
+from local.cloud.settings import ENGINES, INTERRUPTED, CloudError, Instance, instance_on
 
 VOLATILE = "All state is in memory: a stop or a crash loses it, and `make deploy` begins anew."
 
 
 def main() -> int:
     arguments = parse()
-    instance = Instance(arguments.instance)
+    instance = instance_on(arguments.engine, Instance(arguments.instance))
     try:
         command: Callable[[Instance, argparse.Namespace], int] = COMMANDS[arguments.command]
         return command(instance, arguments)
@@ -31,11 +41,14 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.cloud", description=__doc__)
-    parser.add_argument("--instance", default="dev", help="which laptop cloud (default: dev)")
+    parser.add_argument("--engine", choices=ENGINES, default="embedded", help="what plays AWS")
+    parser.add_argument("--instance", default="dev", help="which embedded one (default: dev)")
     commands = parser.add_subparsers(dest="command", required=True)
     begin = commands.add_parser("start", help="start the emulator and wait until it answers")
     begin.add_argument("--port", type=int, help="port on 127.0.0.1 (default: 4566, or a free one)")
-    commands.add_parser("deploy", help="sam build and sam deploy into it, starting it if need be")
+    commands.add_parser(
+        "deploy", help="sam build and sam deploy into it; an embedded one is started"
+    )
     commands.add_parser("status", help="what runs, where, and what is deployed")
     commands.add_parser("stop", help="stop it and everything it started")
     commands.add_parser("reset", help="stop it, forget all state, start and deploy again")
@@ -49,6 +62,11 @@ def parse() -> argparse.Namespace:
     run = commands.add_parser("invoke", help="run one deployed function on its sample event")
     run.add_argument("function", help="its logical id, such as PostCallFetchRecordingFunction")
     run.add_argument("--event", type=Path, help="another event than events/<domain>/<step>.json")
+    alone = commands.add_parser("sam-invoke", help="run one in a container of Lambda's own image")
+    alone.add_argument("function", help="its logical id")
+    alone.add_argument("--event", type=Path, help="another event than events/<domain>/<step>.json")
+    api = commands.add_parser("sam-api", help="serve the REST API with containers of that image")
+    api.add_argument("--port", type=positive, default=3000, help="on 127.0.0.1 (default: 3000)")
     post = commands.add_parser("mailbox", help="the e-mails and SMS that went out, newest last")
     post.add_argument("--to", default="", help="only to this address or number, or a part of it")
     token = commands.add_parser("token", help="a token for the REST API, signed by this cloud")
@@ -67,14 +85,14 @@ def positive(text: str) -> int:
 
 
 def start(instance: Instance, arguments: argparse.Namespace) -> int:
-    endpoint = emulator.start(instance, arguments.port, say)
+    endpoint = engines.start(instance, arguments.port, say)
     say(f"ready at {endpoint}. {VOLATILE}")
     return 0
 
 
 def deploy(instance: Instance, arguments: argparse.Namespace) -> int:
     begin = time.monotonic()
-    endpoint = emulator.start(instance, None, say)
+    endpoint = engines.ready(instance, say)
     outputs = deployment.deploy(instance, endpoint, say)
     say(f"deployed in {time.monotonic() - begin:.0f} s:")
     for name, value in sorted(outputs.items()):
@@ -83,7 +101,7 @@ def deploy(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def status(instance: Instance, arguments: argparse.Namespace) -> int:
-    endpoint = emulator.endpoint_of(instance)
+    endpoint = engines.endpoint_of(instance)
     if endpoint is None:
         say("the laptop cloud does not run; `make up` starts it.")
         return 1
@@ -99,21 +117,22 @@ def status(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def stop(instance: Instance, arguments: argparse.Namespace) -> int:
-    stopped = emulator.stop(instance, say)
+    stopped = engines.stop(instance, say)
     say("stopped." if stopped else "the laptop cloud did not run.")
     return 0
 
 
 def reset(instance: Instance, arguments: argparse.Namespace) -> int:
-    emulator.stop(instance, say)
+    engines.stop(instance, say)
+    engines.start(instance, None, say)
     return deploy(instance, arguments)
 
 
 def show_logs(instance: Instance, arguments: argparse.Namespace) -> int:
     if arguments.emulator:
-        sys.stdout.write(instance.log_file.read_text(errors="replace"))
+        sys.stdout.write(engines.log_of(instance))
         return 0
-    endpoint = emulator.endpoint_of(instance)
+    endpoint = engines.endpoint_of(instance)
     if endpoint is None:
         raise CloudError("the laptop cloud does not run; `make up` starts it.")
     for line in logs.function_logs(endpoint, arguments.function):
@@ -135,6 +154,15 @@ def invoke(instance: Instance, arguments: argparse.Namespace) -> int:
     return 1 if answer.failed else 0
 
 
+def sam_invoke(instance: Instance, arguments: argparse.Namespace) -> int:
+    cloud = containers_cloud(instance)
+    sam_local.invoke(cloud, instance, arguments.function, arguments.event)
+
+
+def sam_api(instance: Instance, arguments: argparse.Namespace) -> int:
+    sam_local.start_api(containers_cloud(instance), instance, arguments.port)
+
+
 def redrive(instance: Instance, arguments: argparse.Namespace) -> int:
     cloud = running_cloud(instance)
     event = json.dumps({"call_id": calls.find(cloud, arguments.call_id)["call_id"]})
@@ -146,7 +174,7 @@ def redrive(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def read_mailbox(instance: Instance, arguments: argparse.Namespace) -> int:
-    endpoint = emulator.endpoint_of(instance)
+    endpoint = engines.endpoint_of(instance)
     if endpoint is None:
         raise CloudError("the laptop cloud does not run; `make up` starts it.")
     for line in mailbox.describe(endpoint, arguments.to):
@@ -155,7 +183,7 @@ def read_mailbox(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def print_token(instance: Instance, arguments: argparse.Namespace) -> int:
-    if emulator.endpoint_of(instance) is None:
+    if engines.endpoint_of(instance) is None:
         raise CloudError("the laptop cloud does not run; `make up` starts it.")
     say(issuer.issue_token(instance, arguments.subject, arguments.role, 60 * arguments.minutes))
     return 0
@@ -163,10 +191,20 @@ def print_token(instance: Instance, arguments: argparse.Namespace) -> int:
 
 def running_cloud(instance: Instance) -> Cloud:
     """The laptop cloud with what is deployed in it."""
-    endpoint = emulator.endpoint_of(instance)
+    endpoint = engines.endpoint_of(instance)
     if endpoint is None or not instance.outputs_file.exists():
         raise CloudError("nothing is deployed; `make deploy` does it.")
     return Cloud(endpoint, deployment.stack_outputs(endpoint))
+
+
+def containers_cloud(instance: Instance) -> Cloud:
+    """The same, where functions in containers reach it."""
+    if instance.service is None:
+        raise CloudError(
+            "a container does not reach 127.0.0.1 of this machine: choose ENV=localstack or"
+            " ENV=container."
+        )
+    return running_cloud(instance)
 
 
 COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
@@ -178,6 +216,8 @@ COMMANDS: dict[str, Callable[[Instance, argparse.Namespace], int]] = {
     "logs": show_logs,
     "call": read_call,
     "invoke": invoke,
+    "sam-invoke": sam_invoke,
+    "sam-api": sam_api,
     "redrive": redrive,
     "mailbox": read_mailbox,
     "token": print_token,

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import boto3
 from botocore.exceptions import ClientError
 
-from local.cloud.issuer import issuer_url, service_credentials
+from local.cloud import containers
+from local.cloud.issuer import service_credentials
 from local.cloud.settings import (
     CREDENTIALS,
     PROJECT_BIN,
@@ -20,14 +21,21 @@ from local.cloud.settings import (
     STACK_NAME,
     CloudError,
     Instance,
+    issuer_url,
 )
+
+
+def processor() -> str:
+    """This machine's, as Lambda calls it."""
+    return {"aarch64": "arm64"}.get(platform.machine(), "x86_64")
+
 
 PARAMETERS = {
     # Fewer than the processes that may live at once, so that a call's own steps find room.
     "MaxConcurrentCalls": "4",
     "ChunkConcurrency": str(max(2, os.cpu_count() or 1)),
     "LogRetentionDays": "1",
-    "Architecture": {"aarch64": "arm64"}.get(platform.machine(), "x86_64"),
+    "Architecture": processor(),
     "SenderEmail": "service@aftercall.example",
     # Nobody wants to wait for half an hour to see a message fail for good.
     "SendTries": "3",
@@ -48,6 +56,13 @@ PARAMETERS = {
 }
 """What the laptop wants otherwise than production; the template stays the same."""
 
+IN_CONTAINERS = {
+    # A function may be a container, which takes a busy laptop many seconds to start.
+    "RedrivePatienceSeconds": "900",
+    "WorkerPatienceSeconds": "120",
+}
+"""What is different again where the engine is in containers."""
+
 ARCHIVES_BUCKET = "aftercall-deployments"
 """Where SAM puts the functions' archives; samconfig.toml names it too."""
 
@@ -56,7 +71,8 @@ Progress = Callable[[str], None]
 
 def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, str]:
     """Build what changed, deploy it, and return the stack's outputs."""
-    parameters = PARAMETERS | own_address(endpoint)
+    patience = IN_CONTAINERS if instance.service else {}
+    parameters = PARAMETERS | patience | own_address(instance)
     overrides = [f'{name}="{value}"' for name, value in parameters.items()]
     with _build_folder(progress):
         progress("building the functions (sam build) ...")
@@ -73,11 +89,13 @@ def deploy(instance: Instance, endpoint: str, progress: Progress) -> dict[str, s
     return outputs
 
 
-def own_address(endpoint: str) -> dict[str, str]:
-    """The parameters that say where the emulator is, and the issuer in it."""
+def own_address(instance: Instance) -> dict[str, str]:
+    """The parameters that say where functions find the emulator, and the issuer in it."""
+    endpoint = instance.functions_endpoint
     issuer = issuer_url(endpoint)
     return {
         "EmulatorEndpoint": endpoint,
+        "PlainHttpHosts": instance.service.plain_http_hosts if instance.service else "",
         "TokenIssuer": issuer,
         "TokenJwksUrl": f"{issuer}/jwks.json",
         "TokenUrl": f"{issuer}/token",
@@ -86,6 +104,8 @@ def own_address(endpoint: str) -> dict[str, str]:
 
 def introduce(instance: Instance, endpoint: str, outputs: dict[str, str]) -> None:
     """What a person does by hand on AWS: verify the sender, and give the system its credentials."""
+    if instance.service is not None:
+        containers.fetch_issuer_file(instance)
     client("ses", endpoint).verify_email_identity(EmailAddress=outputs["SenderEmail"])
     client("secretsmanager", endpoint).put_secret_value(
         SecretId=outputs["ServiceClientSecretName"],
@@ -106,9 +126,13 @@ def _build_folder(progress: Progress) -> Iterator[None]:
 
 
 def stack_outputs(endpoint: str) -> dict[str, str]:
-    """The deployed stack's outputs."""
+    """The deployed stack's outputs, with URLs as this machine reaches them."""
     stack = client("cloudformation", endpoint).describe_stacks(StackName=STACK_NAME)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    return {
+        output["OutputKey"]: output["OutputValue"].replace(parameters["EmulatorEndpoint"], endpoint)
+        for output in stack.get("Outputs", [])
+    }
 
 
 def failed_resources(endpoint: str) -> list[str]:

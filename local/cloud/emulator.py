@@ -14,13 +14,13 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from local.cloud import issuer
 from local.cloud.settings import (
     EMULATOR_PYTHON,
     LAMBDA_PYTHON,
     ROOT,
     CloudError,
     Instance,
+    issuer_url,
 )
 
 DEFAULT_PORT = 4566
@@ -61,7 +61,6 @@ def _start(instance: Instance, port: int | None, progress: Progress) -> str:
         )
     shutil.rmtree(instance.temporary, ignore_errors=True)
     instance.temporary.mkdir(parents=True)
-    issuer.ensure_key(instance)
     endpoint = endpoint_on(port)
     progress(f"starting the laptop cloud at {endpoint} ...")
     with instance.log_file.open("wb") as log:
@@ -115,7 +114,7 @@ def environment(instance: Instance, port: int) -> dict[str, str]:
         "AFTERCALL_LAMBDA_MAX_PROCESSES": str(instance.max_processes),
         "AFTERCALL_LAMBDA_PYTHON": str(LAMBDA_PYTHON),
         "AFTERCALL_ISSUER_FILE": str(instance.issuer_file),
-        "AFTERCALL_ISSUER_URL": issuer.issuer_url(endpoint_on(port)),
+        "AFTERCALL_ISSUER_URL": issuer_url(endpoint_on(port)),
         "SFN_MOCK_CONFIG": str(instance.mock_file),
         "PYTHONUNBUFFERED": "1",
     }

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.cloud import deployment, emulator
+from local.cloud import deployment, engines
 from local.cloud.client import Cloud
-from local.cloud.settings import INTERRUPTED, CloudError, Instance
+from local.cloud.settings import ENGINES, INTERRUPTED, CloudError, Instance, instance_on
 from local.demo import communications, post_call, replication, tickets
 from local.demo.customers import save_customers
 from local.demo.options import Options
@@ -26,7 +26,8 @@ DOMAINS: dict[str, Callable[[Cloud, Console, Options], bool]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--instance", default="dev", help="which laptop cloud (default: dev)")
+    parser.add_argument("--engine", choices=ENGINES, default="embedded", help="what plays AWS")
+    parser.add_argument("--instance", default="dev", help="which embedded one (default: dev)")
     parser.add_argument("--domain", choices=sorted(DOMAINS), help="only this domain (default: all)")
     parser.add_argument(
         "--calls", type=Path, metavar="FOLDER", help="recordings of your own instead of the samples"
@@ -40,7 +41,9 @@ def main() -> int:
         console.width = 110
     begin = time.monotonic()
     try:
-        options = Options(Instance(arguments.instance), arguments.calls)
+        options = Options(
+            instance_on(arguments.engine, Instance(arguments.instance)), arguments.calls
+        )
         cloud = ready_cloud(options.instance, arguments.deploy, console)
         save_customers(cloud)
         shown = [
@@ -59,13 +62,13 @@ def main() -> int:
 
 def ready_cloud(instance: Instance, deploy: bool, console: Console) -> Cloud:
     """The running, deployed laptop cloud; started and deployed where it is not."""
-    endpoint = emulator.endpoint_of(instance)
+    endpoint = engines.endpoint_of(instance)
     if deploy or endpoint is None or not instance.outputs_file.exists():
 
         def progress(text: str) -> None:
             console.print(text, markup=False, soft_wrap=True)
 
-        endpoint = emulator.start(instance, None, progress)
+        endpoint = engines.ready(instance, progress)
         outputs = deployment.deploy(instance, endpoint, progress)
     else:
         outputs = json.loads(instance.outputs_file.read_text())

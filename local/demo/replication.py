@@ -30,8 +30,9 @@ from local.providers.accounts import (
     store_credentials,
     stored_credentials,
 )
-from local.providers.client import Simulator
+from local.providers.client import RunningSimulator
 from local.providers.contents import documents_there, wanted_documents
+from local.providers.storages import storages
 from replication.rules.paths import folder_names
 from replication.rules.periods import Period
 from shared.customers import Customer, Entity
@@ -58,7 +59,7 @@ class Scene:
     cloud: Cloud
     console: Console
     api: Api
-    simulators: dict[str, Simulator]
+    simulators: dict[str, RunningSimulator]
     period: Period
     entities: list[str] = field(default_factory=list)
     """As the API names them."""
@@ -73,10 +74,8 @@ def show(cloud: Cloud, console: Console, options: Options) -> bool:
     folder = options.instance.folder / "providers" / f"{datetime.now(UTC):%Y%m%d%H%M%S}"
     limit = {"scope": "server", "units": REQUESTS_PER_SECOND, "seconds": 1, "shape": "bucket"}
     latency = {"latency": {"seconds": 0.05}}
-    with (
-        Simulator("nextcloud", folder / "nextcloud", settings={"limits": [limit]} | latency) as dav,
-        Simulator("s3", folder / "s3", settings=latency) as s3,
-    ):
+    settings = {"limits": [limit]} | latency
+    with storages(options.instance, folder, nextcloud=settings, s3=latency) as (dav, s3):
         token = issue_token(options.instance, "operator", ["operator"])
         api = Api(cloud.outputs["ApiBaseUrl"], token)
         scene = Scene(cloud, console, api, {"webdav": dav, "s3": s3}, next_period(api))
@@ -220,7 +219,7 @@ def watch(
 class Refusal:
     """A provider that refuses everything for a while, once some entities are done."""
 
-    simulator: Simulator
+    simulator: RunningSimulator
     until: float | None = None
 
     def look(self, found: dict[str, Any]) -> None:

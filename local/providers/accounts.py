@@ -8,11 +8,11 @@ import boto3
 
 from local.cloud.deployment import client
 from local.cloud.settings import REGION, STACK_NAME
-from local.providers.client import Simulator
+from local.providers.client import RunningSimulator
 from shared.customers import StorageAccount
 
 
-def open_account(endpoint: str, simulator: Simulator, customer_id: str) -> StorageAccount:
+def open_account(endpoint: str, simulator: RunningSimulator, customer_id: str) -> StorageAccount:
     """Open an account of the customer's own, and store its credentials; the account as it goes into
     the customer's record.
     """
@@ -30,7 +30,7 @@ def open_account(endpoint: str, simulator: Simulator, customer_id: str) -> Stora
     bucket = f"books-{customer_id.lower()}"
     boto3.client(
         "s3",
-        endpoint_url=simulator.url,
+        endpoint_url=simulator.own_url,
         region_name=REGION,
         aws_access_key_id=key_id,
         aws_secret_access_key=password,

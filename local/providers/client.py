@@ -1,4 +1,4 @@
-"""A simulator as tests, the demo and benchmarks run it: a process of its own, and its controls.
+"""A simulator as tests, the demo and benchmarks use it: its controls, and a process of its own.
 
 with Simulator("nextcloud", folder, accounts=[{"name": "ann", "password": "secret"}]) as cloud:
     upload(cloud.url, ...)
@@ -22,77 +22,18 @@ class SimulatorError(Exception):
     """A simulator did not start, or refused a command."""
 
 
-class Simulator:
-    """One simulator. It ends with this process at the latest, however that ends.
+class RunningSimulator:
+    """One that runs, wherever that is: what it says, and what it can be told.
 
-    `url` is known once it has started, and stays the same when it is started again.
+    Functions find it at `url`, this process at `own_url`.
     """
 
-    def __init__(
-        self,
-        profile: str,
-        folder: Path,
-        *,
-        accounts: Iterable[dict[str, Any]] = (),
-        settings: dict[str, Any] | None = None,
-        port: int = 0,
-    ) -> None:
-        self.profile, self.folder, self.port, self.url = profile, folder, port, ""
-        self._accounts, self._settings = list(accounts), settings or {}
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start it and wait until it answers; raises SimulatorError."""
-        command = [sys.executable, "-m", "local.providers", self.profile, "--with-parent"]
-        command += ["--folder", str(self.folder), "--port", str(self.port)]
-        command += ["--settings", json.dumps(self._settings)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen(command, cwd=_ROOT, text=True, **pipes)
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
-        line = self._process.stdout.readline()
-        if not line:
-            raise SimulatorError(f"the simulator ended with {self._process.wait()}")
-        listening = json.loads(line)
-        self.url, self.port = listening["url"], listening["port"]
-        while self._accounts:
-            self.add_account(**self._accounts.pop())
-
-    def stop(self) -> None:
-        """End it; it keeps what it has stored."""
-        self._end(kill=False)
-
-    def kill(self) -> None:
-        """End it as a crash would, in the midst of whatever it does."""
-        self._end(kill=True)
-
-    def restart(self) -> None:
-        """Kill it and start it again at the same port: it goes on with what it had stored."""
-        self.kill()
-        self.start()
-
-    def _end(self, *, kill: bool) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if kill:
-            process.kill()
-        else:
-            process.terminate()
-        process.wait()
-        for pipe in filter(None, (process.stdin, process.stdout)):
-            pipe.close()
+    def __init__(self, profile: str, url: str, port: int) -> None:
+        self.profile, self.url, self.port = profile, url, port
 
     @property
-    def pid(self) -> int:
-        assert self._process is not None, "the simulator does not run"  # noqa: S101
-        return self._process.pid
+    def own_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def files_url(self, account: str) -> str:
         """Where an account's files begin, with no slash at the end (WebDAV)."""
@@ -170,3 +111,77 @@ class Simulator:
         if reply.status != http.client.OK:
             raise SimulatorError(answer["error"])
         return answer
+
+
+class Simulator(RunningSimulator):
+    """One simulator. It ends with this process at the latest, however that ends.
+
+    `url` is known once it has started, and stays the same when it is started again.
+    """
+
+    def __init__(
+        self,
+        profile: str,
+        folder: Path,
+        *,
+        accounts: Iterable[dict[str, Any]] = (),
+        settings: dict[str, Any] | None = None,
+        port: int = 0,
+    ) -> None:
+        super().__init__(profile, "", port)
+        self.folder = folder
+        self._accounts, self._settings = list(accounts), settings or {}
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it answers; raises SimulatorError."""
+        command = [sys.executable, "-m", "local.providers", self.profile, "--with-parent"]
+        command += ["--folder", str(self.folder), "--port", str(self.port)]
+        command += ["--settings", json.dumps(self._settings)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = subprocess.Popen(command, cwd=_ROOT, text=True, **pipes)
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        line = self._process.stdout.readline()
+        if not line:
+            raise SimulatorError(f"the simulator ended with {self._process.wait()}")
+        listening = json.loads(line)
+        self.url, self.port = listening["url"], listening["port"]
+        while self._accounts:
+            self.add_account(**self._accounts.pop())
+
+    def stop(self) -> None:
+        """End it; it keeps what it has stored."""
+        self._end(kill=False)
+
+    def kill(self) -> None:
+        """End it as a crash would, in the midst of whatever it does."""
+        self._end(kill=True)
+
+    def restart(self) -> None:
+        """Kill it and start it again at the same port: it goes on with what it had stored."""
+        self.kill()
+        self.start()
+
+    def _end(self, *, kill: bool) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if kill:
+            process.kill()
+        else:
+            process.terminate()
+        process.wait()
+        for pipe in filter(None, (process.stdin, process.stdout)):
+            pipe.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the simulator does not run"  # noqa: S101
+        return self._process.pid

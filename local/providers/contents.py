@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from hashlib import sha256
 
-from local.providers.client import Simulator
+from local.providers.client import RunningSimulator
 from replication.rules.due_dates import BusinessCalendar
 from replication.rules.paths import document_path, folders_of
 from replication.rules.periods import Period
@@ -31,7 +31,7 @@ def wanted_documents(
     }
 
 
-def documents_there(simulator: Simulator, account: str) -> dict[str, str]:
+def documents_there(simulator: RunningSimulator, account: str) -> dict[str, str]:
     """An account's documents, below the place where its books are, each with its SHA-256."""
     found = simulator.files(account)
     if simulator.profile != "s3":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.providers.client import Simulator
+from local.providers.storages import Storages
 from tests.cloud import INSTANCE, TestCloud
 from tests.replications import Client, Replications, simulators
 
@@ -21,7 +21,7 @@ RATE = 15
 class Story:
     replications: Replications
     clients: list[Client]
-    both: tuple[Simulator, Simulator]
+    both: Storages
     found: dict[str, Any]
     report: dict[str, Any]
 

@@ -48,7 +48,7 @@ def test_the_ticket_says_why_the_customer_is_unhappy(
     assert (ticket["customer_id"], ticket["contact"]["email"]) == ("1002", CUSTOMER)
     assert {"cancellation_risk", "supervisor_request"} <= set(ticket["call"]["reasons"])
     assert ticket["call"]["quotes"]
-    document = requests.get(ticket["call"]["link"], timeout=60).json()
+    document = requests.get(cloud.here(ticket["call"]["link"]), timeout=60).json()
     said = [turn["Content"] for turn in document["Transcript"]]
     assert all(quote["text"] in said for quote in ticket["call"]["quotes"])
     call = cloud.call(samples["Outage"].call_id) or {}

@@ -1,15 +1,19 @@
 """The token issuer, over HTTP, and what stops its start."""
 
 import json
+import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 from aftercall_emulator.issuer import (
     FILE_VARIABLE,
+    HOST_VARIABLE,
     PATH,
     TOKEN_SECONDS,
     URL_VARIABLE,
+    ensure_key,
     read_settings,
 )
 from aftercall_emulator.settings import SettingsError
@@ -139,13 +143,47 @@ def test_refuses_to_start_at_another_address(url, reason, tmp_path):
         read_settings({FILE_VARIABLE: str(file), URL_VARIABLE: url})
 
 
-@pytest.mark.parametrize("content", [None, "no JSON: secret", json.dumps({"client_id": "secret"})])
+@pytest.mark.parametrize("content", ["no JSON: secret", json.dumps({"client_id": "secret"})])
 def test_refuses_to_start_with_another_file_and_does_not_quote_it(content, tmp_path):
     file = tmp_path / "issuer.json"
-    if content is not None:
-        file.write_text(content)
+    file.write_text(content)
 
     with pytest.raises(SettingsError, match=FILE_VARIABLE) as error:
         read_settings({FILE_VARIABLE: str(file), URL_VARIABLE: f"http://127.0.0.1{PATH}"})
 
     assert "secret" not in str(error.value)
+
+
+def test_serves_another_machine_by_the_one_name_that_it_is_told(tmp_path):
+    environment = {
+        FILE_VARIABLE: str(written_issuer_file(tmp_path)),
+        URL_VARIABLE: f"http://localstack:4566{PATH}",
+        HOST_VARIABLE: "localstack",
+    }
+
+    assert read_settings(environment).url == f"http://localstack:4566{PATH}"
+    with pytest.raises(SettingsError, match="is not a loopback address"):
+        read_settings(environment | {URL_VARIABLE: f"http://elsewhere:4566{PATH}"})
+
+
+def test_makes_a_key_that_only_the_owner_reads_and_leaves_nothing_beside_it(tmp_path):
+    file = tmp_path / "instance" / "issuer.json"
+
+    ensure_key(file)
+    first = file.read_text()
+    ensure_key(file)
+
+    assert file.read_text() == first
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["issuer.json"]
+
+
+def test_whoever_comes_second_takes_the_key_of_the_first(tmp_path):
+    file = tmp_path / "issuer.json"
+
+    def written(_: int) -> str:
+        ensure_key(file)
+        return file.read_text()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(written, range(8)))) == 1

@@ -1,18 +1,22 @@
 """An issuer of tokens for development, as an API's authoriser expects one on AWS.
 
 Below `/_aftercall/issuer` it serves its OpenID configuration, its public key, and tokens by OAuth 2
-client credentials (RFC 6749, section 4.4) to the one client that the key's file names. It serves
-this machine alone: an address that is not a loopback address stops the start.
+client credentials (RFC 6749, section 4.4) to the one client that the key's file names; a file that
+does not exist is made with a new key. It serves this machine alone: an address that is not a
+loopback address stops the start. In a container the emulator is another machine for its functions,
+by a name that only the containers' own network knows: AFTERCALL_ISSUER_HOST is that name.
 """
 
 import base64
 import binascii
+import contextlib
 import functools
 import hmac
 import ipaddress
 import json
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,9 +34,11 @@ if TYPE_CHECKING:
 
 FILE_VARIABLE = "AFTERCALL_ISSUER_FILE"
 URL_VARIABLE = "AFTERCALL_ISSUER_URL"
+HOST_VARIABLE = "AFTERCALL_ISSUER_HOST"
 
 PATH = "/_aftercall/issuer"
 AUDIENCE = "aftercall"
+CLIENT_ID = "aftercall-service"
 SCOPE = "aftercall/service"
 TOKEN_SECONDS = 300
 KEY_SECONDS = 300
@@ -81,8 +87,9 @@ def read_settings(environment: Mapping[str, str]) -> IssuerSettings | None:
         return None
     if not file or not url:
         raise SettingsError(f"{FILE_VARIABLE} and {URL_VARIABLE} must be set together")
-    _check_url(url)
+    _check_url(url, environment.get(HOST_VARIABLE))
     try:
+        ensure_key(Path(file))
         content = json.loads(Path(file).read_text())
         return IssuerSettings(
             url, content["private_key"], content["client_id"], content["client_secret"]
@@ -93,11 +100,46 @@ def read_settings(environment: Mapping[str, str]) -> IssuerSettings | None:
         raise SettingsError(f"{FILE_VARIABLE}={file} is not an issuer's file") from error
 
 
-def _check_url(url: str) -> None:
+def ensure_key(file: Path) -> None:
+    """Write a new key and the client's credentials once, where only their owner can read them."""
+    if file.exists():
+        return
+    content = {
+        "private_key": _new_private_key(),
+        "client_id": CLIENT_ID,
+        "client_secret": secrets.token_urlsafe(32),
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".issuer-")  # Its mode is 0600.
+    try:
+        with os.fdopen(descriptor, "w") as unfinished:
+            json.dump(content, unfinished)
+        with contextlib.suppress(FileExistsError):  # Another process was first: its key is the key.
+            os.link(name, file)
+    finally:
+        Path(name).unlink()
+
+
+def _new_private_key() -> str:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode()
+    )
+
+
+def _check_url(url: str, own_name: str | None) -> None:
     parts = urlsplit(url)
     if parts.path != PATH:
         raise SettingsError(f"{URL_VARIABLE}={url} does not end in {PATH}")
-    if not _is_loopback(parts.hostname or ""):
+    if parts.hostname != own_name and not _is_loopback(parts.hostname or ""):
         raise SettingsError(f"{URL_VARIABLE}={url} is not a loopback address: others could get in")
 
 
