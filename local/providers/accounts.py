@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 
@@ -11,6 +11,14 @@ from local.cloud.settings import REGION, STACK_NAME
 from local.providers.client import RunningSimulator
 from shared.customers import StorageAccount
 
+_ROOTS: dict[str, tuple[Literal["dropbox", "drive", "graph", "box"], str]] = {
+    "dropbox": ("dropbox", "/"),
+    "drive": ("drive", "root"),
+    "graph": ("graph", ""),  # An account's drive has an id of its own.
+    "box": ("box", "0"),
+}
+"""Where all of an account's files are, by profile."""
+
 
 def open_account(endpoint: str, simulator: RunningSimulator, customer_id: str) -> StorageAccount:
     """Open an account of the customer's own, and store its credentials; the account as it goes into
@@ -18,6 +26,8 @@ def open_account(endpoint: str, simulator: RunningSimulator, customer_id: str) -
     """
     password = secrets.token_hex(16)
     name = secret_name(customer_id)
+    if simulator.profile in _ROOTS:
+        return _open_with_tokens(endpoint, simulator, customer_id)
     if simulator.profile != "s3":
         simulator.add_account(customer_id, password=password)
         store_credentials(endpoint, name, {"username": customer_id, "password": password})
@@ -36,6 +46,24 @@ def open_account(endpoint: str, simulator: RunningSimulator, customer_id: str) -
         aws_secret_access_key=password,
     ).create_bucket(Bucket=bucket)
     return StorageAccount(provider="s3", location=bucket, endpoint=simulator.url, secret_name=name)
+
+
+def _open_with_tokens(
+    endpoint: str, simulator: RunningSimulator, customer_id: str
+) -> StorageAccount:
+    credentials = {
+        "client_id": f"aftercall-{customer_id}",
+        "client_secret": secrets.token_hex(16),
+        "refresh_token": secrets.token_hex(16),
+    }
+    simulator.add_account(customer_id, **credentials)
+    name = secret_name(customer_id)
+    store_credentials(endpoint, name, credentials | {"tenant_id": "common"})
+    provider, root = _ROOTS[simulator.profile]
+    location = root or simulator.drive_id(customer_id)
+    return StorageAccount(
+        provider=provider, location=location, endpoint=simulator.url, secret_name=name
+    )
 
 
 def secret_name(customer_id: str) -> str:

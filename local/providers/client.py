@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
+from local.providers.graph_items import drive_id
+
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _SECONDS = 30
 
@@ -94,10 +96,38 @@ class RunningSimulator:
         password: str = "",
         access_key_id: str | None = None,
         storage_quota: int | None = None,
+        client_id: str = "",
+        client_secret: str = "",
+        refresh_token: str | None = None,
+        drive_type: str = "business",
     ) -> None:
-        """Make an account, or change it; the access key's id is the name unless it is said."""
+        """Make an account, or change it; the access key's id is the name unless it is said.
+
+        A refresh token becomes good for it, besides those that are. `drive_type` is Microsoft
+        Graph's: "personal", "business" or "documentLibrary"."""
         account = {"name": name, "password": password, "storage_quota": storage_quota}
-        self._ask("POST", "accounts", {**account, "access_key_id": access_key_id or name})
+        account |= {"client_id": client_id, "client_secret": client_secret}
+        account |= {"drive_type": drive_type}
+        account |= {"access_key_id": access_key_id or name, "refresh_token": refresh_token}
+        self._ask("POST", "accounts", account)
+
+    def drive_id(self, account: str, drive_type: str = "business") -> str:
+        """The id of an account's drive (Microsoft Graph)."""
+        return drive_id(account, drive_type)
+
+    @property
+    def token_url(self) -> str:
+        """Where access tokens are given out (OAuth 2)."""
+        paths = {"drive": "/token", "graph": "/common/oauth2/v2.0/token"}
+        return self.url + paths.get(self.profile, "/oauth2/token")
+
+    def revoke_tokens(self, account: str) -> None:
+        """Void an account's tokens, as when its owner withdraws the consent."""
+        self._ask("POST", "revoked", {"account": account})
+
+    def expire_tokens(self, account: str) -> None:
+        """Make an account's access tokens too old; its refresh tokens stay good."""
+        self._ask("POST", "expired", {"account": account})
 
     def _ask(self, method: str, route: str, document: Any = None) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_SECONDS)

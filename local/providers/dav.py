@@ -49,8 +49,6 @@ _EXCEPTIONS = {
     507: "InsufficientStorage",
 }
 PREFIXES = {"DAV:": "d", "http://owncloud.org/ns": "oc", "http://nextcloud.org/ns": "nc"}
-_TWIN = "\x1f"
-"""Where folders of one name are allowed, what follows it tells them apart; nobody sees it."""
 
 
 def refused(status: int, message: str = "") -> Refused:
@@ -161,11 +159,10 @@ class Dav:
         with self.store.transaction():
             found = self._entry(account, path)
             if found is not None:
-                if profile.existing_folder is not None:
-                    reply = profile.existing_folder
-                    name = path.rpartition("/")[2]
-                    raise Refused(worded(reply, name=name, id=str(found.id)))
-                path = self._twin(account, path)
+                reply = profile.existing_folder
+                assert reply is not None  # noqa: S101 - a path leads to one folder
+                name = path.rpartition("/")[2]
+                raise Refused(worded(reply, name=name, id=str(found.id)))
             self._need_parent(account, path)
             made = self.store.put_folder(account, path)
         return Response(201, headers=self.made_headers(made))
@@ -245,14 +242,8 @@ class Dav:
         if parent is None or parent.sha256 is not None:
             raise refused(409, "Parent node does not exist")
 
-    def _twin(self, account: str, path: str) -> str:
-        number = 2
-        while self.store.entry(account, f"{path}{_TWIN}{number}"):
-            number += 1
-        return f"{path}{_TWIN}{number}"
-
     def _href(self, account: str, entry: Entry) -> str:
-        path = f"{self.root(account)}/{entry.path.partition(_TWIN)[0]}"
+        path = f"{self.root(account)}/{entry.path}"
         return quote(path + "/" if entry.sha256 is None and entry.path else path)
 
     # What else a server may say or be told
@@ -260,7 +251,7 @@ class Dav:
     def properties(self, account: str, entry: Entry) -> dict[str, str]:
         """An entry's properties by their names, as XML."""
         folder = entry.sha256 is None
-        name = entry.path.partition(_TWIN)[0].rpartition("/")[2]
+        name = entry.path.rpartition("/")[2]
         shown = {
             "{DAV:}displayname": escape(name),
             "{DAV:}resourcetype": "<d:collection/>" if folder else "",
@@ -291,7 +282,7 @@ class Dav:
 
 def checked(path: str) -> str:
     """A path with names between its slashes; raises Refused."""
-    if path and ({"", ".", ".."} & set(path.split("/")) or _TWIN in path or "\0" in path):
+    if path and ({"", ".", ".."} & set(path.split("/")) or "\0" in path):
         raise refused(400, "Invalid path")
     return path
 

@@ -25,9 +25,10 @@ class Fault(BaseModel):
     are stored, then the connection is reset.
 
     `path` is a pattern for the path within the account (`*` goes over slashes): of S3 with the
-    bucket in front, of Nextcloud's chunks `/uploads/<upload>/<number>`. `times` counts for
-    all requests together, with `each_path` for each path apart; `share` hits by chance, and the
-    same in each run.
+    bucket in front, of Nextcloud's chunks `/uploads/<upload>/<number>`, of Dropbox's sessions
+    `/uploads/<session>`, of Box's parts `/uploads/<session>/<first byte>`. `times` counts for all
+    requests together, with `each_path` for each path apart; `share` hits by chance, and the same
+    in each run. Requests for tokens are only hit by rules for the kind `token`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,9 +48,10 @@ class Fault(BaseModel):
     keep_bytes: int = Field(default=0, ge=0)
 
     def matches(self, method: str, call: Call) -> bool:
+        kinds = ("token",) if call.kind == "token" else (None, call.kind)
         return (
             self.method in (None, method)
-            and self.kind in (None, call.kind)
+            and self.kind in kinds
             and self.account in (None, call.account)
             and fnmatchcase(call.path, self.path)
         )

@@ -6,7 +6,11 @@ And so do the requests to the simulator itself, under `/_simulator`, which need 
     GET    limits     the profile in force; PUT changes some of it (see profiles.py)
     GET    faults     with how often each has hit; PUT replaces them (see faults.py), DELETE
     GET    tree       every file by account and path: size and SHA-256; folders, which have neither
-    POST   accounts   {"name", "password", "access_key_id", "storage_quota"}
+    POST   accounts   {"name", "password", "access_key_id", "storage_quota"}, and for OAuth
+                      {"client_id", "client_secret", "refresh_token"}; of Graph
+                      {"drive_type"}
+    POST   revoked    {"account"}: void all its tokens
+    POST   expired    {"account"}: make its access tokens too old
 """
 
 import json
@@ -20,16 +24,22 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from local.providers.box import Box
 from local.providers.dav import Dav
+from local.providers.drive import Drive
+from local.providers.dropbox import Dropbox
 from local.providers.faults import Fault, Faults
+from local.providers.graph import Graph
 from local.providers.limiter import Call, Limiter
 from local.providers.messages import Refused, Request, Reset, Response, shortened
 from local.providers.nextcloud import Nextcloud
+from local.providers.oauth import TokenEndpoint
 from local.providers.profiles import WRITES, Profile, adjusted
 from local.providers.replies import worded
 from local.providers.s3 import S3
 from local.providers.stats import Stats
-from local.providers.store import Account, Store
+from local.providers.store import BIN, Account, Store
+from local.providers.tokens import Tokens
 
 ADMIN = "/_simulator/"
 
@@ -44,7 +54,15 @@ class Dialect(Protocol):
         """Do what is asked for; raises Refused."""
 
 
-_DIALECTS: dict[str, Callable[[Store], Dialect]] = {"webdav": Dav, "nextcloud": Nextcloud, "s3": S3}
+_DIALECTS: dict[str, Callable[[Store, Tokens], Dialect]] = {
+    "webdav": lambda store, _: Dav(store),
+    "nextcloud": lambda store, _: Nextcloud(store),
+    "s3": lambda store, _: S3(store),
+    "drive": Drive,
+    "graph": Graph,
+    "dropbox": Dropbox,
+    "box": Box,
+}
 
 
 class Locks:
@@ -82,7 +100,9 @@ class Gate:
         else:
             self.profile = adjusted(profile, changes)
         self._begun = begun
-        self._dialect = _DIALECTS[profile.dialect](self.store)
+        self.tokens = Tokens(folder)
+        self._dialect = _DIALECTS[profile.dialect](self.store, self.tokens)
+        self._token_endpoint = TokenEndpoint(self.tokens)
         self._limiter = Limiter(self.profile, time.monotonic)
         self._locks, self._faults, self._stats = Locks(), Faults(), Stats()
 
@@ -90,6 +110,8 @@ class Gate:
         """Raises Reset where the connection is to be reset."""
         if request.path.startswith(ADMIN):
             return self._administer(request)
+        if self._token_endpoint.serves(request, self.profile):
+            return self._give_token(request)
         call = self._dialect.call(request)
         noted = {"status": "reset", "throttled": "", "locked": False}
         try:
@@ -101,6 +123,25 @@ class Gate:
             raise
         finally:
             self._stats.note(call.kind, call.account, **noted)
+
+    def _give_token(self, request: Request) -> Response:
+        status = "reset"
+        try:
+            call = Call("token", self._token_endpoint.account(request), request.path)
+            self._take_time()
+            fault = self._faults.hit(request.method, call)
+            response = self._faulty(request, call, fault, self._exchanged)
+            status = str(response.status)
+            return response
+        finally:
+            self._stats.note_token(status)
+
+    def _exchanged(self, request: Request, _: Call) -> Response:
+        try:
+            accounts = self.store.accounts.values()
+            return self._token_endpoint.answer(request, self.profile, accounts)
+        except Refused as refusal:
+            return refusal.response
 
     def _limited(self, request: Request, call: Call, noted: dict[str, Any]) -> Response:
         decision = self._limiter.charge(call)
@@ -124,9 +165,16 @@ class Gate:
                 noted["locked"] = True
                 return worded(profile.lock_reply, name=call.path)
             self._take_time(call.size)  # The lock is held for as long as that takes.
-            return self._faulty(request, call, self._faults.hit(request.method, call))
+            fault = self._faults.hit(request.method, call)
+            return self._faulty(request, call, fault, self._done)
 
-    def _faulty(self, request: Request, call: Call, fault: Fault | None) -> Response:
+    def _faulty(
+        self,
+        request: Request,
+        call: Call,
+        fault: Fault | None,
+        done: Callable[[Request, Call], Response],
+    ) -> Response:
         action = fault.action if fault is not None else None
         if fault is None:
             pass
@@ -138,7 +186,7 @@ class Gate:
             time.sleep(fault.seconds)
         elif action == "truncate":
             request = shortened(request, fault.keep_bytes)
-        response = self._done(request, call)
+        response = done(request, call)
         if action in ("lose_reply", "truncate"):
             response.close()
             raise Reset
@@ -173,6 +221,8 @@ class Gate:
             ("DELETE", "faults"): lambda _: self._faults.replace([]),
             ("GET", "tree"): lambda _: self._tree(),
             ("POST", "accounts"): self.add_account,
+            ("POST", "revoked"): lambda given: self.tokens.revoke(given["account"]),
+            ("POST", "expired"): lambda given: self.tokens.expire(given["account"]),
         }
         route = routes.get((request.method, request.path.removeprefix(ADMIN)))
         if route is None:
@@ -191,8 +241,11 @@ class Gate:
 
     def add_account(self, given: dict[str, Any]) -> None:
         """Make an account, or change it; the access key's id is its name unless it is said."""
+        refresh_token = given.pop("refresh_token", None)
         account = Account(**{"password": "", "access_key_id": given["name"], **given})
         self.store.add_account(account)
+        if refresh_token:
+            self.tokens.give(account.name, account.client_id, refresh_token)
         if self.profile.dialect != "s3":
             self.store.add_space(account.name, account.name)
 
@@ -203,6 +256,8 @@ class Gate:
         files: dict[str, dict[str, Any]] = {}
         for space, _ in self.store.spaces(account):
             for entry in self.store.everything(space):
+                if entry.path.startswith(BIN):
+                    continue
                 path = f"{space}/{entry.path}" if self.profile.dialect == "s3" else entry.path
                 files[path] = {"size": entry.size, "sha256": entry.sha256}
         return files

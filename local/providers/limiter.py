@@ -73,7 +73,7 @@ class _Window:
     def left(self, limit: Limit, units: float, now: float) -> tuple[float, float]:
         self._forget(now - limit.seconds)
         last = self._log[-1][0] if self._log else now - limit.seconds
-        return units - self._used, last + limit.seconds - now
+        return units - self._used, limit.seconds - (now - last)
 
     def _forget(self, until: float) -> None:
         while self._log and self._log[0][0] <= until:
@@ -84,7 +84,7 @@ class _Window:
         for at, used in self._log:
             excess -= used
             if excess <= 0:
-                return at + limit.seconds - now
+                return limit.seconds - (now - at)  # Exactly that where it is now.
         return limit.seconds
 
 

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 PIECE = 1 << 18
 """Bytes that are read and written at once."""
@@ -56,7 +56,9 @@ class Refused(Exception):
 
 @dataclass
 class Request:
-    """`path` is decoded; `length` is None where a body comes in chunks."""
+    """`path` is decoded; `length` is None where a body comes in chunks.
+
+    `heard` is what a dialect has already understood of it, in a form of its own."""
 
     method: str
     path: str
@@ -64,6 +66,10 @@ class Request:
     headers: Mapping[str, str]
     body: io.BufferedReader
     length: int | None
+    heard: Any = None
+    kept: int | None = None
+    """Of a file, no more than so many bytes are to be stored."""
+    _command: bytes | None = None
 
     def header(self, name: str) -> str | None:
         value = self.headers.get(name)
@@ -75,12 +81,20 @@ class Request:
         decoded = self.header("x-amz-decoded-content-length") or ""
         return int(decoded) if decoded.isdigit() else self.length or 0
 
+    @property
+    def base(self) -> str:
+        """How the client has reached this server: where absolute addresses begin."""
+        scheme = self.header("X-Forwarded-Proto") or "http"
+        return f"{scheme}://{self.header('Host') or 'localhost'}"
+
     def command(self) -> bytes:
-        """The body of a command; raises Refused where it is a large one."""
-        text = self.body.read(SMALL + 1)
-        if len(text) > SMALL:
-            raise Refused(Response(413))
-        return text
+        """The body of a command, as often as it is asked for; raises Refused where it is large."""
+        if self._command is None:
+            text = self.body.read(SMALL + 1)
+            if len(text) > SMALL:
+                raise Refused(Response(413))
+            self._command = text
+        return self._command
 
 
 class Body(io.RawIOBase):
@@ -139,9 +153,9 @@ class Body(io.RawIOBase):
 
 
 def shortened(request: Request, length: int) -> Request:
-    """The request as if its body ended after so many bytes."""
+    """The request as if its body, or the file in it, ended after so many bytes."""
     body = Body(request.body, min(length, request.length or length), lambda: None)
-    return replace(request, body=io.BufferedReader(body, PIECE))
+    return replace(request, body=io.BufferedReader(body, PIECE), kept=length)
 
 
 def whole_number(text: str | None, otherwise: int = 0) -> int:

@@ -15,8 +15,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-type Kind = Literal["create_folder", "find", "upload", "read", "move", "delete", "other"]
-"""What a request does; `find` lists a folder, `read` fetches one file or what is said of it."""
+type Kind = Literal[
+    "create_folder", "find", "upload", "read", "download", "move", "delete", "other", "token"
+]
+"""What a request does; `find` lists a folder, `read` fetches one file or what is said of it, which
+is `download` where a provider counts that apart, `token` asks for an access token."""
+
+type Rotation = Literal["same", "added", "replaced"]
+"""Whether a client that comes with a refresh token is given a new one, and if so, whether the one
+that it came with stays good."""
 
 WRITES: frozenset[str] = frozenset({"create_folder", "upload", "move", "delete"})
 
@@ -80,18 +87,30 @@ class Profile(_Settings):
     """One provider.
 
     `lock` is what one writer at a time holds: a file, or all of an account. `existing_folder` is
-    the answer to making a folder that there is; None makes another one of the same name.
+    what WebDAV answers to making a folder that there is. `chunk_minimum` is the smallest part of an
+    upload (S3, Nextcloud), what a part's size is a multiple of (Drive, Graph), or the smallest file
+    that may come in parts (Box), `part_size` how large Box wants them, and `processing_seconds` how
+    long after the last of them a file can be made of them. An upload in parts is forgotten where
+    none has come for `session_seconds` (Drive, Graph); `strict_sessions` is whether its address
+    refuses an access token, which Graph may do or not.
+    `rotation` is what becomes of refresh tokens; None of a provider that knows none.
     """
 
     name: str
-    dialect: Literal["webdav", "nextcloud", "s3"]
+    dialect: Literal["webdav", "nextcloud", "s3", "dropbox", "box", "drive", "graph"]
     limits: tuple[Limit, ...]
     replies: tuple[Reply, ...]
     block: Block | None = None
     lock: Literal["file", "account"] | None = None
     lock_reply: Reply | None = None
-    existing_folder: Reply | None
+    existing_folder: Reply | None = None
     chunk_minimum: int = 5 * 1024 * 1024
+    session_seconds: float = Field(default=7 * 86_400, ge=0)
+    strict_sessions: bool = True
+    part_size: int = 8 * 1024 * 1024
+    processing_seconds: float = Field(default=0, ge=0)
+    rotation: Rotation | None = None
+    token_seconds: float = Field(default=3600, ge=0)
     latency: Latency = Latency()
 
 
@@ -139,7 +158,9 @@ def _dropbox(reason: str) -> Reply:
 
 def _graph(status: int, code: str, message: str) -> Reply:
     body = json.dumps({"error": {"code": code, "message": message}})
-    return Reply(status=status, body=body, retry_after="absent" if status == 409 else "seconds")
+    return Reply(
+        status=status, body=body, retry_after="seconds" if status in (429, 503) else "absent"
+    )
 
 
 _WEBDAV_BUSY = Reply(status=429, body="Too Many Requests\n", content_type=_TEXT)
@@ -163,26 +184,32 @@ _NEXTCLOUD_DOWN = Reply(
 
 _DRIVE_USER = _drive(403, "userRateLimitExceeded", "User Rate Limit Exceeded")
 _DRIVE_PROJECT = _drive(403, "rateLimitExceeded", "Rate Limit Exceeded")
+_DRIVE_DAY = _drive(403, "dailyLimitExceeded", "Daily Limit Exceeded")
+_DRIVE_UPLOADED = (
+    _drive(403, "userRateLimitExceeded", "User rate limit exceeded."),
+    _drive(403, "quotaExceeded", "Quota exceeded."),
+)
 
 _DROPBOX_BUSY = _dropbox("too_many_requests")
-_DROPBOX_CONFLICT = {
-    "error_summary": "path/conflict/folder/..",
-    "error": {".tag": "path", "path": {".tag": "conflict", "conflict": {".tag": "folder"}}},
-}
 
-_BOX_BUSY = {
-    "type": "error",
-    "status": 429,
-    "code": "rate_limit_exceeded",
-    "message": "Request rate limit exceeded, please try again later",
-}
-_BOX_CONFLICT = {
-    "type": "error",
-    "status": 409,
-    "code": "item_name_in_use",
-    "context_info": {"conflicts": [{"type": "folder", "id": "{id}", "name": "{name}"}]},
-    "message": "Item with the same name already exists",
-}
+
+def _box(status: int, code: str, message: str) -> Reply:
+    body = {
+        "type": "error",
+        "status": status,
+        "code": code,
+        "help_url": "https://developer.box.com/guides/api-calls/permissions-and-errors/common-errors/",
+        "message": message,
+        "request_id": "abcdef123456",
+    }
+    retry_after: Literal["seconds", "absent"] = "seconds" if status == 429 else "absent"
+    return Reply(status=status, body=json.dumps(body), retry_after=retry_after)
+
+
+_BOX_BUSY = _box(429, "rate_limit_exceeded", "Request rate limit exceeded, please try again later")
+_BOX_RESERVED = _box(
+    409, "name_temporarily_reserved", "The item name is reserved by another processing item."
+)
 
 _GRAPH_BUSY = _graph(429, "activityLimitReached", "Application is over its quota.")
 _GRAPH_SPIKE = _graph(503, "serviceNotAvailable", "The service is too busy.")
@@ -217,7 +244,6 @@ S3 = Profile(
             content_type="application/xml",
         ),
     ),
-    existing_folder=None,
 )
 
 WEBDAV = Profile(
@@ -244,7 +270,7 @@ NEXTCLOUD = Profile(
 
 DRIVE = Profile(
     name="drive",
-    dialect="webdav",
+    dialect="drive",
     limits=(
         Limit(scope="account", units=12_000, seconds=60, replies=(_DRIVE_USER,)),
         Limit(scope="provider", units=12_000, seconds=60, per="all"),
@@ -254,17 +280,28 @@ DRIVE = Profile(
             seconds=86_400,
             weight=0,
             per_byte=1,
-            replies=(_DRIVE_USER,),
+            replies=_DRIVE_UPLOADED,
         ),
+        Limit(scope="day", units=None, seconds=86_400, per="all", replies=(_DRIVE_DAY,)),
     ),
     # Sometimes it says 429.
     replies=(_DRIVE_PROJECT, _DRIVE_PROJECT, _drive(429, "rateLimitExceeded", "Too Many Requests")),
-    existing_folder=None,
+    chunk_minimum=256 * 1024,
+    rotation="same",
 )
+
+_DRIVE_UNITS: dict[Kind, float] = {"find": 100, "read": 5, "download": 200, "other": 5}
+DRIVE_IN_QUOTA_UNITS = {
+    "limits": [
+        {"scope": "account", "units": 325_000, "weight": 50, "weights": _DRIVE_UNITS},
+        {"scope": "provider", "units": 1_000_000, "weight": 50, "weights": _DRIVE_UNITS},
+    ]
+}
+"""Changes of Drive's profile, for projects that began in May 2026 or later."""
 
 DROPBOX = Profile(
     name="dropbox",
-    dialect="webdav",
+    dialect="dropbox",
     limits=(Limit(scope="account", units=600, seconds=60),),  # A guess.
     replies=(
         _DROPBOX_BUSY,
@@ -273,25 +310,38 @@ DROPBOX = Profile(
     ),
     lock="account",
     lock_reply=_dropbox("too_many_write_operations"),
-    existing_folder=Reply(status=409, body=json.dumps(_DROPBOX_CONFLICT)),
+    rotation="same",
+    token_seconds=14_400,
 )
 
 BOX = Profile(
     name="box",
-    dialect="webdav",
+    dialect="box",
     limits=(
         Limit(scope="account", units=1000, seconds=60, weights={"upload": 0}),
         Limit(scope="uploads", units=240, seconds=60, weight=0, weights={"upload": 1}),
     ),
-    replies=(Reply(status=429, body=json.dumps(_BOX_BUSY), retry_after="seconds"),),
-    existing_folder=Reply(status=409, body=json.dumps(_BOX_CONFLICT)),
+    replies=(_BOX_BUSY,),
+    lock="file",  # Of two that upload to the same place at once, one is refused.
+    lock_reply=_BOX_RESERVED,
+    chunk_minimum=20_000_000,
+    rotation="replaced",
 )
 
-_GRAPH_WEIGHTS: dict[Kind, float] = {"create_folder": 2, "find": 2, "upload": 2}
+# "other" is whatever has to do with permissions; what is downloaded comes from another service.
+_GRAPH_WEIGHTS: dict[Kind, float] = {
+    "create_folder": 2,
+    "find": 2,
+    "upload": 2,
+    "move": 2,
+    "delete": 2,
+    "download": 0,
+    "other": 5,
+}
 
 GRAPH = Profile(
     name="graph",
-    dialect="webdav",
+    dialect="graph",
     limits=(
         Limit(
             scope="provider",  # An application in the smallest tenant.
@@ -312,7 +362,9 @@ GRAPH = Profile(
     ),
     replies=(_GRAPH_BUSY,),
     block=Block(after=300, within=60, seconds=600, replies=(_GRAPH_BUSY,)),  # A guess.
-    existing_folder=_graph(409, "nameAlreadyExists", "An item with the same name already exists."),
+    lock_reply=_graph(423, "resourceLocked", "The resource you are attempting to access is locked"),
+    chunk_minimum=320 * 1024,
+    rotation="added",
 )
 
 PROFILES = {

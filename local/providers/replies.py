@@ -12,7 +12,7 @@ from local.providers.profiles import Reply
 
 def worded(reply: Reply, wait: float = 1, **fields: str) -> Response:
     """An answer; `wait` is how many seconds it may ask for, `fields` what `{...}` stands for."""
-    seconds = max(1, math.ceil(wait))
+    seconds = max(1, math.ceil(round(wait, 6)))  # Or 600 seconds would at times be 601.
     body = reply.body.replace('"{wait}"', str(seconds))
     for name, value in fields.items():
         json_like = reply.content_type == "application/json"

@@ -1,6 +1,7 @@
 """HTTP/1.1 in front of a gate: one thread for each connection, which is kept alive."""
 
 import io
+import re
 import socket
 import struct
 from email.utils import formatdate
@@ -69,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.close_connection:
             self._drain(body)
 
-    do_OPTIONS = do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815
+    do_OPTIONS = do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = _serve  # noqa: N815
     do_PROPFIND = do_MKCOL = do_MOVE = do_COPY = do_PROPPATCH = do_LOCK = _serve  # noqa: N815
 
     def _length(self) -> int | None:
@@ -79,7 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
         return int(length) if length.isdigit() else 0
 
     def _request(self, body: Body) -> Request:
-        target, _, query = self.path.partition("?")
+        # A client that takes the simulator for a proxy names the host, too (RFC 9112, 3.2.2).
+        target, _, query = re.sub(r"^https?://[^/?]*", "", self.path).partition("?")
         try:
             path = unquote(target, errors="strict")
         except UnicodeDecodeError:

@@ -23,6 +23,7 @@ class Stats:
             self._accounts: Counter[str] = Counter()
             self._throttled: Counter[str] = Counter()
             self._seconds: Counter[int] = Counter()
+            self._tokens: Counter[str] = Counter()
             self._locked = 0
             self._first = self._last = 0.0
 
@@ -40,6 +41,11 @@ class Stats:
                 self._throttled[throttled] += 1
             self._first, self._last = self._first or now, now
 
+    def note_token(self, status: str) -> None:
+        """Count an answer to a request for a token, apart from all others."""
+        with self._mutex:
+            self._tokens[status] += 1
+
     def shown(self) -> dict[str, Any]:
         with self._mutex:
             return {
@@ -51,6 +57,7 @@ class Stats:
                 "throttled": self._throttled.total(),
                 "throttled_by_scope": dict(self._throttled),
                 "locked": self._locked,
+                "token_requests": dict(self._tokens),
                 "first_request_at": self._first or None,
                 "last_request_at": self._last or None,
                 "peak_requests": {str(seconds): self._peak(seconds) for seconds in _WINDOWS},

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from local.providers.messages import pieces
 
@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS entries (
     size INTEGER, etag TEXT, modified REAL, meta TEXT, UNIQUE (space, path));
 CREATE INDEX IF NOT EXISTS entries_parent ON entries (space, parent);
 CREATE INDEX IF NOT EXISTS entries_blob ON entries (blob);
+CREATE INDEX IF NOT EXISTS entries_lowered ON entries (space, lowered(path));
 CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, space TEXT, path TEXT, meta TEXT, begun REAL);
 CREATE TABLE IF NOT EXISTS parts (
@@ -40,18 +41,26 @@ CREATE TABLE IF NOT EXISTS parts (
     modified REAL, PRIMARY KEY (upload, number));
 CREATE INDEX IF NOT EXISTS parts_blob ON parts (blob);
 """
+_LARGEST_ID = 2**63 - 1
+
 LAST = "\U0010ffff"
 """A character after all others."""
+
+BIN = "\x1fbin/"
+"""What a path begins with that has been thrown away and can still be brought back."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who may log in: by name and password, or by the id of an access key."""
+    """Who may log in: by name and password, by the id of an access key, or through a client."""
 
     name: str
     password: str
     access_key_id: str
     storage_quota: int | None = None
+    client_id: str = ""
+    client_secret: str = ""
+    drive_type: Literal["personal", "business", "documentLibrary"] = "business"
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,7 @@ class Store:
         self._database = sqlite3.connect(
             folder / "entries.sqlite", check_same_thread=False, isolation_level=None
         )
+        self._database.create_function("lowered", 1, str.lower, deterministic=True)
         self._database.executescript(_SCHEMA)
         known = [Account(**json.loads(row[0])) for row in self._rows("SELECT value FROM accounts")]
         self.accounts: Mapping[str, Account] = {account.name: account for account in known}
@@ -188,7 +198,13 @@ class Store:
 
     def joining(self, hashes: Iterable[str]) -> AbstractContextManager[Blob]:
         """Contents that are there already, one after another, in the same way."""
-        return self.arriving(piece for sha256 in hashes for piece in self._content(sha256))
+        return self.arriving(self.contents(hashes))
+
+    def contents(self, hashes: Iterable[str]) -> Iterator[bytes]:
+        """Contents that are there, one after another, in pieces."""
+        for sha256 in hashes:
+            with self.open(sha256) as file:
+                yield from pieces(file)
 
     @contextmanager
     def arriving(self, content: Iterable[bytes]) -> Iterator[Blob]:
@@ -216,10 +232,6 @@ class Store:
 
     def open(self, sha256: str) -> BinaryIO:
         return open(self._blob(sha256), "rb")
-
-    def _content(self, sha256: str) -> Iterator[bytes]:
-        with self.open(sha256) as file:
-            yield from pieces(file)
 
     def _blob(self, sha256: str) -> Path:
         return self._blobs / sha256[:2] / sha256
@@ -254,6 +266,53 @@ class Store:
         )
         return _entry(rows[0]) if rows else None
 
+    def entry_like(self, space: str, path: str) -> Entry | None:
+        """The entry at a path, whichever of its letters are capitals."""
+        rows = self._rows(
+            "SELECT id, path, blob, size, etag, modified, meta FROM entries"
+            " WHERE space = ? AND lowered(path) = ?",
+            space,
+            path.lower(),
+        )
+        return _entry(rows[0]) if rows else None
+
+    def entry_of(self, space: str, identity: int) -> Entry | None:
+        """The entry with an id."""
+        if identity > _LARGEST_ID:
+            return None
+        rows = self._rows(
+            "SELECT id, path, blob, size, etag, modified, meta FROM entries"
+            " WHERE space = ? AND id = ?",
+            space,
+            identity,
+        )
+        return _entry(rows[0]) if rows else None
+
+    def within(self, space: str, path: str) -> tuple[int, int]:
+        """How many entries lie in a folder itself, and how many bytes in all below it."""
+        count = "SELECT count(*) FROM entries WHERE space = ? AND parent = ? AND path != ''"
+        total = "SELECT total(size) FROM entries WHERE space = ? AND path >= ? AND path < ?"
+        first, last = (path + "/", path + "0") if path else ("", LAST)  # "0" comes after "/".
+        [(number,)] = self._rows(count, space, path)
+        return number, int(self._rows(total, space, first, last)[0][0])
+
+    def reserve(self, count: int) -> list[int]:
+        """So many ids that no entry gets unless it is put under one of them."""
+        with self.transaction():
+            rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
+            first = (rows[0][0] if rows else 0) + 1
+            if not rows:
+                self._rows("INSERT INTO sqlite_sequence VALUES ('entries', 0)")
+            last = first + count - 1
+            self._rows("UPDATE sqlite_sequence SET seq = ? WHERE name = 'entries'", last)
+            return list(range(first, last + 1))
+
+    def revise(self, entry: Entry, meta: dict[str, Any], modified: float | None = None) -> None:
+        """Say something else of an entry, whose content stays the same."""
+        when = entry.modified if modified is None else modified
+        query = "UPDATE entries SET meta = ?, modified = ? WHERE id = ?"
+        self._rows(query, json.dumps(meta), when, entry.id)
+
     def opened(self, space: str, path: str) -> tuple[Entry, BinaryIO] | None:
         """A file as it is now, and its content; None where there is none."""
         with self._mutex:
@@ -280,9 +339,17 @@ class Store:
     def everything(self, space: str) -> list[Entry]:
         return self.below(space, "", LAST, -1)
 
-    def put_folder(self, space: str, path: str) -> Entry:
-        values = (space, path, parent_of(path), None, 0, uuid.uuid4().hex, time.time(), "{}")
-        self._insert(values)
+    def put_folder(
+        self,
+        space: str,
+        path: str,
+        meta: dict[str, Any] | None = None,
+        *,
+        number: int | None = None,
+    ) -> Entry:
+        """Make a folder, under a reserved id if there is a `number`."""
+        values = (space, path, parent_of(path), None, 0, uuid.uuid4().hex, time.time())
+        self._insert((*values, json.dumps(meta or {})), number)
         return self._there(space, path)
 
     def put(
@@ -296,11 +363,12 @@ class Store:
         etag: str | None = None,
         modified: float | None = None,
         upload: str | None = None,
+        number: int | None = None,
     ) -> tuple[Entry, bool]:
         """Store a file, in place of one that is there; whether there was one.
 
         `check` is shown what is there, and raises where it must not be replaced. The `upload` that
-        the content comes from ends with it.
+        the content comes from ends with it. `number` is a reserved id for a new file.
         """
         with self.transaction():
             before = self.entry(space, path)
@@ -312,7 +380,7 @@ class Store:
             self._keep(blob)
             tag, when = etag or uuid.uuid4().hex, modified or time.time()
             row = (space, path, parent_of(path), blob.sha256, blob.size, tag, when)
-            self._insert((*row, json.dumps(meta)))
+            self._insert((*row, json.dumps(meta)), number)
             self._drop(dropped)
             return self._there(space, path), before is not None
 
@@ -346,13 +414,14 @@ class Store:
         assert found is not None, path  # noqa: S101 - it has just been written
         return found
 
-    def _insert(self, values: tuple[Any, ...]) -> None:
+    def _insert(self, values: tuple[Any, ...], number: int | None = None) -> None:
         """Keeps the id of a file that is replaced, as providers do."""
         self._rows(
-            "INSERT INTO entries (space, path, parent, blob, size, etag, modified, meta)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (space, path) DO UPDATE SET"
+            "INSERT INTO entries (id, space, path, parent, blob, size, etag, modified, meta)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (space, path) DO UPDATE SET"
             " blob = excluded.blob, size = excluded.size, etag = excluded.etag,"
             " modified = excluded.modified, meta = excluded.meta",
+            number,
             *values,
         )
 

@@ -9,7 +9,15 @@ import pytest
 from botocore.exceptions import ClientError, HTTPClientError
 from requests.exceptions import ConnectionError as Reset
 
-from tests.providers.simulators import OTHER, WebDav, s3_client, simulator, unlimited, wait_for
+from tests.providers.simulators import (
+    Box,
+    Dropbox,
+    WebDav,
+    s3_client,
+    simulator,
+    unlimited,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,36 +41,27 @@ def start(tmp_path_factory):
         context.__exit__(None, None, None)
 
 
+def lister(running, account="ann"):
+    """Asks for what is in an account's root."""
+    match running.profile:
+        case "dropbox":
+            dropbox = Dropbox(running, account)
+            return lambda: dropbox.rpc("list_folder", path="")
+        case "box":
+            box = Box(running, account)
+            return lambda: box.ask("GET", "/2.0/folders/0/items")
+        case _:
+            dav = WebDav(running)
+            return lambda: dav.ask("PROPFIND", Depth="0")
+
+
 def throttled(running, times):
     """That many answers to requests that are too many, and nothing is left."""
     first = running.limits()["limits"][0]["scope"]
     running.set_limits({"limits": [{"scope": first, "units": 1, "seconds": 600}]})
-    dav = WebDav(running)
-    dav.ask("PROPFIND", Depth="0")
-    return [dav.ask("PROPFIND", Depth="0") for _ in range(times)]
-
-
-def test_rule_c_drive_says_403_with_the_reason(start):
-    answers = throttled(start("drive"), 2)
-
-    for answer in answers:
-        error = answer.json()["error"]
-        assert answer.status_code == error["code"] == 403
-        assert error["errors"][0]["domain"] == "usageLimits"
-        assert error["errors"][0]["reason"] == "userRateLimitExceeded"
-        assert "Retry-After" not in answer.headers
-
-
-def test_rule_c_drive_names_the_project_and_says_429_now_and_then(start):
-    running = start("drive")
-    running.set_limits({"limits": [{"scope": "provider", "units": 1, "seconds": 600}]})
-    dav = WebDav(running)
-
-    answers = [dav.ask("PROPFIND", Depth="0") for _ in range(4)][1:]
-
-    assert [answer.status_code for answer in answers] == [403, 403, 429]
-    reasons = {answer.json()["error"]["errors"][0]["reason"] for answer in answers}
-    assert reasons == {"rateLimitExceeded"}
+    ask = lister(running)
+    ask()
+    return [ask() for _ in range(times)]
 
 
 def test_rule_d_dropbox_answers_in_plain_text_now_and_then_and_always_says_when(start):
@@ -80,22 +79,24 @@ def test_rule_d_dropbox_answers_in_plain_text_now_and_then_and_always_says_when(
 
 def test_rule_d_dropbox_has_one_writer_for_each_namespace(start):
     running = start("dropbox")
-    ann, bob = WebDav(running), WebDav(running, OTHER)
+    ann, beside, bob = Dropbox(running), Dropbox(running), Dropbox(running, "bob")
     running.set_faults({"action": "delay", "path": "slow", "seconds": 0.5})
 
     with ThreadPoolExecutor() as threads:
-        slow = threads.submit(ann.ask, "PUT", "slow", b"content")
+        slow = threads.submit(ann.content, "upload", b"content", path="/slow")
         wait_for(lambda: running.fault_hits() == [1])
-        beside = WebDav(running).ask("MKCOL", "beside")
-        assert WebDav(running).ask("PROPFIND", Depth="0").status_code == 207
-        assert bob.ask("MKCOL", "beside").status_code == 201
+        locked = beside.rpc("create_folder_v2", path="/beside")
+        assert beside.rpc("list_folder", path="").status_code == 200
+        # Content that is not yet committed locks nothing and needs no lock.
+        assert beside.content("upload_session/start", b"content").status_code == 200
+        assert bob.rpc("create_folder_v2", path="/beside").status_code == 200
         assert not slow.done()
-        assert slow.result().status_code == 201
+        assert slow.result().status_code == 200
 
-    assert (beside.status_code, beside.headers["Retry-After"]) == (429, "1")
-    assert beside.json()["error"]["reason"][".tag"] == "too_many_write_operations"
+    assert (locked.status_code, locked.headers["Retry-After"]) == (429, "1")
+    assert locked.json()["error"]["reason"][".tag"] == "too_many_write_operations"
     assert running.stats()["locked"] == 1
-    assert WebDav(running).ask("MKCOL", "beside").status_code == 201
+    assert beside.rpc("create_folder_v2", path="/beside").status_code == 200
 
 
 def test_rule_e_box_words_its_refusal(start):
@@ -107,23 +108,11 @@ def test_rule_e_box_words_its_refusal(start):
     assert answer.json()["code"] == "rate_limit_exceeded"
 
 
-def test_rule_f_graph_words_its_refusal_and_what_is_left(start):
-    answer = throttled(start("graph"), 1)[0]
-
-    assert answer.status_code == 429
-    assert answer.json()["error"]["code"] == "activityLimitReached"
-    assert 1 <= int(answer.headers["Retry-After"]) <= 600
-    assert answer.headers["RateLimit-Remaining"] == "0"
-
-
 @pytest.mark.parametrize(
     ("profile", "status", "told"),
     [
         ("webdav", 405, "MethodNotAllowed"),
         ("nextcloud", 405, "MethodNotAllowed"),
-        ("dropbox", 409, "path/conflict/folder"),
-        ("box", 409, "item_name_in_use"),
-        ("graph", 409, "nameAlreadyExists"),
     ],
 )
 def test_rule_g_an_existing_folder_is_refused(start, profile, status, told):
@@ -137,30 +126,6 @@ def test_rule_g_an_existing_folder_is_refused(start, profile, status, told):
     assert again.status_code == status
     assert told in again.text
     assert running.folders("ann") >= {"folder"}
-
-
-def test_rule_g_box_names_the_folder_that_is_there(start):
-    dav = WebDav(start("box"))
-    dav.ask("MKCOL", 'a "named" one')
-
-    again = dav.ask("MKCOL", 'a "named" one').json()
-
-    [conflict] = again["context_info"]["conflicts"]
-    assert conflict["name"] == 'a "named" one'
-    assert conflict["type"] == "folder"
-    assert conflict["id"].isdigit()
-
-
-def test_rule_g_drive_makes_a_duplicate(start):
-    running = start("drive")
-    dav = WebDav(running)
-
-    assert [dav.ask("MKCOL", "folder").status_code for _ in range(3)] == [201] * 3
-
-    listed = ElementTree.fromstring(dav.ask("PROPFIND", Depth="1").content)
-    hrefs = [element.text for element in listed.iter("{DAV:}href")]
-    assert hrefs == ["/", "/folder/", "/folder/", "/folder/"]
-    assert len(running.folders("ann")) == 3
 
 
 @pytest.mark.parametrize("profile", ["webdav", "nextcloud"])
@@ -272,14 +237,13 @@ def test_s3_asks_to_slow_down(start):
 def test_a_quota_is_halved_while_it_runs(start):
     running = start("box")
     running.set_limits({"limits": [{"scope": "account", "units": 40, "seconds": 600}]})
-    running.add_account("cho", "nothing used yet")
-    dav = WebDav(running, {"name": "cho", "password": "nothing used yet"})
-    before = [dav.ask("PROPFIND", Depth="0").status_code for _ in range(15)]
+    ask = lister(running, "cho")  # Nothing is used yet.
+    before = [ask().status_code for _ in range(15)]
 
     running.set_limits({"limits": [{"scope": "account", "units": 20}]})
 
-    after = [dav.ask("PROPFIND", Depth="0").status_code for _ in range(15)]
-    assert before == [207] * 15
-    assert after == [207] * 5 + [429] * 10
+    after = [ask().status_code for _ in range(15)]
+    assert before == [200] * 15
+    assert after == [200] * 5 + [429] * 10
     assert running.stats()["throttled"] == 10
     assert running.limits()["limits"][0]["units"] == 20

@@ -208,7 +208,7 @@ def test_deletes_a_folder_with_all_within(each, dav):
     dav.ask("DELETE", "folder0")
 
 
-@pytest.mark.parametrize("path", ["folder/..%2f..%2fx", "folder//x", "%2e%2e/x", "folder/%1f2"])
+@pytest.mark.parametrize("path", ["folder/..%2f..%2fx", "folder//x", "%2e%2e/x"])
 def test_refuses_paths_that_lead_elsewhere(each, dav, path):
     login = {"Authorization": dav.ask("OPTIONS").request.headers["Authorization"]}
     connection = http.client.HTTPConnection("127.0.0.1", each.port)
