@@ -92,6 +92,10 @@ class ProviderProgress(BaseModel):
     workers: int
     workers_wanted: int
     calls_per_minute: int = Field(description="What the quota allows at the moment")
+    refuses_until: str | None = Field(
+        description="Until when the provider takes no requests, of one customer at least; it goes"
+        " on by itself then. Null if it takes them, or will within a minute"
+    )
     forecast: str | None = Field(description="When it will have finished; null if nobody can tell")
     first_forecast: str | None
     began_at: str
@@ -184,6 +188,7 @@ def provider_progress(service: Service, opened: list[Batch]) -> ProviderProgress
         workers=int(beat.get("workers", 0)) if running else 0,
         workers_wanted=int(beat.get("wanted", 0)) if running else 0,
         calls_per_minute=int(beat.get("calls_per_minute", 0)),
+        refuses_until=str(beat["refuses_until"]) if running and "refuses_until" in beat else None,
         forecast=str(beat["forecast"]) if running and "forecast" in beat else None,
         first_forecast=service.first_forecast,
         began_at=service.began_at,
@@ -223,10 +228,8 @@ def situation_of(view: ReplicationView) -> str:
     match view.state:
         case "PLANNING":
             return "Its entities are being grouped and put into batches."
-        case "RUNNING" if view.forecast:
-            return f"{ended}; the last should be done at {view.forecast}."
         case "RUNNING":
-            return f"{ended}; nobody can tell yet when the last will be."
+            return f"{ended}; {_what_follows(view)}."
         case "PAUSED":
             return f"{ended}; the others wait until it is resumed."
         case "CANCELLED":
@@ -237,6 +240,17 @@ def situation_of(view: ReplicationView) -> str:
             return f"{ended}. The report says why; a retry takes up those that failed."
         case _:
             return f"{ended}."
+
+
+def _what_follows(view: ReplicationView) -> str:
+    refusing = [
+        f"{one.provider} until {one.refuses_until}" for one in view.providers if one.refuses_until
+    ]
+    if refusing:
+        return f"no requests are taken by {' and '.join(refusing)}: it goes on by itself then"
+    if view.forecast:
+        return f"the last should be done at {view.forecast}"
+    return "nobody can tell yet when the last will be"
 
 
 def entity_view(batch: Batch, position: int) -> EntityView:

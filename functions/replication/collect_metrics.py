@@ -59,6 +59,9 @@ MOST_BEATS = 1000
 MOST_ATTEMPTS = 5
 """How many workers may go, and no entity end, until what is left of a batch has failed."""
 
+WORTH_TELLING = 60.0
+"""Seconds for which a provider takes no requests before a person is told."""
+
 LOOKED_AFTER_AT_ONCE = 20
 """How many batches without progress are looked after in one beat."""
 
@@ -203,14 +206,14 @@ class Beat:
         self.wanted = workers_wanted(self.rate, self.mean, MOST_WORKERS)
         self.running = len(running)
         self.queue = service.batches - service.started
-        cooldown = max((quota.cooldown_until for quota in quotas.values()), default=0.0)
+        self.cooldown_until = max((quota.cooldown_until for quota in quotas.values()), default=0.0)
         self.largest = [granted_before(one, quotas) for one in service.largest]
         more = per_entity * entities / max(service.calls_planned, 1)
         self.ends = forecast(
             now().timestamp(),
             self.calls_left,
             self.rate,
-            cooldown,
+            self.cooldown_until,
             self.wanted,
             self.mean,
             slowest_scope_seconds(service, self.largest, quotas, more),
@@ -231,7 +234,12 @@ class Beat:
             "calls_per_minute": round(min(self.rate, 1e9) * 60),
             "mean_call_ms": round(self.mean * 1000),
         }
-        return shown | ({"forecast": self.forecast} if self.forecast else {})
+        if self.forecast:
+            shown["forecast"] = self.forecast
+        if self.cooldown_until > now().timestamp() + WORTH_TELLING:
+            until = datetime.fromtimestamp(self.cooldown_until, UTC)
+            shown["refuses_until"] = format_time(until)
+        return shown
 
 
 def rate_of(service: Service, quotas: Mapping[str, Quota]) -> float:

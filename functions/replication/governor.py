@@ -154,15 +154,21 @@ class Governor:
         return all(quota.holds(known[key], given, at) for key, given in leave.grants.items())
 
     def report_throttle(
-        self, leave: Leave | None, called_at: float, retry_after: float | None
+        self,
+        leave: Leave | None,
+        called_at: float,
+        retry_after: float | None,
+        level: str | None = None,
     ) -> float:
         """The provider has refused a call that was begun then; until when nothing may go now.
 
-        It does not say in which scope there was too much: the one that the call had to wait for
-        is the likeliest, else the narrowest.
+        Where it does not say on which level there was too much, the scope that the call had to
+        wait for is the likeliest, else the narrowest.
         """
+        scopes = [*self._scopes.values()]
+        told = [scope for scope in scopes if scope.limit.scope == level]
         tightest = leave.tightest if leave is not None else None
-        scope = self._scopes[tightest] if tightest else [*self._scopes.values()][-1]
+        scope = told[0] if told else self._scopes[tightest] if tightest else scopes[-1]
         after = self._change(
             scope,
             lambda before, limit, now: quota.throttled(before, limit, now, called_at, retry_after),

@@ -116,7 +116,7 @@ class GovernedMeter:
         operation, leave, called_at = self._call or ("find", None, now)
         self._end_call(learn=False)
         self._throttled += 1
-        self._governor.report_throttle(leave, called_at, refusal.retry_after)
+        self._governor.report_throttle(leave, called_at, refusal.retry_after, refusal.level)
         self._expected[operation] += 1
         self._ready(operation)
 

@@ -1,7 +1,8 @@
 """Which quota a customer's requests count against, on each level that a provider may limit.
 
-Levels are `provider` (one for all customers), `server` (whoever is at the same host) and `account`
-(a bucket, or one user at a server).
+Levels are `provider` (one for all customers), `server` (whoever is at the same host), `tenant` (a
+customer's organisation at Microsoft), `account` (a bucket, or one user) and `uploads` (an account's
+uploads, where a provider counts these by themselves).
 """
 
 from urllib.parse import urlsplit
@@ -16,6 +17,15 @@ def scope_ids(customer_id: str, account: StorageAccount) -> dict[str, str]:
     if account.provider == "s3":
         server = urlsplit(account.endpoint).netloc if account.endpoint else AWS
         bucket = account.location.partition("/")[0]
-        return {"provider": "all", "server": server, "account": f"{server}/{bucket}"}
-    server = urlsplit(account.location).netloc
-    return {"provider": "all", "server": server, "account": customer_id}
+        own = f"{server}/{bucket}"
+    else:
+        url = account.location if account.provider == "webdav" else account.endpoint or ""
+        server = urlsplit(url).netloc or account.provider
+        own = customer_id
+    return {
+        "provider": "all",
+        "server": server,
+        "tenant": own,
+        "account": own,
+        "uploads": own,
+    }

@@ -17,6 +17,7 @@ from replication.storage.accounts import open_storage
 from replication.storage.interface import Storage, Throttled
 from shared.customers import StorageAccount
 from shared.errors import AmbiguousError, StorageRefused
+from shared.observability import logger
 
 PROVIDER_LIMITS = os.environ["PROVIDER_LIMITS"]
 
@@ -83,6 +84,8 @@ class StorageWork(Work):
         return made
 
     def held_up(self, refusal: Throttled) -> None:
+        """Tell everybody, and whoever is on call: some codes say that it goes on tomorrow."""
+        logger.info("refused by the provider", code=refusal.code, seconds=refusal.retry_after)
         self.meter.throttled(refusal)
 
     def let_go(self) -> None:

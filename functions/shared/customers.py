@@ -40,13 +40,21 @@ Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}
 class StorageAccount(BaseModel):
     """Where a customer keeps documents; `secret_name` names the credentials and is none.
 
-    `location` is the URL of a folder for webdav. For s3 it is `<bucket>` or `<bucket>/<prefix>`,
-    and `endpoint` is the URL of what speaks S3 elsewhere than at AWS.
+    `location` is a folder that is there, as the provider names it:
+
+    - webdav: its URL;
+    - s3: `<bucket>` or `<bucket>/<prefix>`;
+    - dropbox: its path, such as `/Books`, or `/`;
+    - drive and box: its id, or that of the root: `root` of Drive, `0` of Box;
+    - graph: `<drive id>` or `<drive id>/<folder's id>`, in OneDrive or SharePoint.
+
+    `endpoint` is the URL of what speaks as the provider does elsewhere: another S3, a national
+    cloud of Microsoft.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    provider: Literal["s3", "webdav"]
+    provider: Literal["s3", "webdav", "dropbox", "drive", "graph", "box"]
     location: str = Field(min_length=1, max_length=1024)
     secret_name: str | None = Field(default=None, min_length=1, max_length=512)
     endpoint: str | None = Field(default=None, max_length=1024)
@@ -54,14 +62,21 @@ class StorageAccount(BaseModel):
 
     @model_validator(mode="after")
     def _is_a_place_that_can_be(self) -> Self:
-        if self.provider == "webdav":
-            if self.endpoint or self.region:
-                raise ValueError("endpoint and region are for s3: webdav has its URL in location")
-            _folder_url("location", self.location)
-            return self
-        _bucket_and_prefix(self.location)
+        if self.region is not None and self.provider != "s3":
+            raise ValueError("region is for s3 alone")
         if self.endpoint is not None:
+            if self.provider == "webdav":
+                raise ValueError("webdav has its URL in location, and no endpoint")
             _folder_url("endpoint", self.endpoint)
+        match self.provider:
+            case "webdav":
+                _folder_url("location", self.location)
+            case "s3":
+                _bucket_and_prefix(self.location)
+            case "dropbox":
+                _path_of_folder(self.location)
+            case "drive" | "graph" | "box" as provider:
+                _ids(self.location, most=2 if provider == "graph" else 1)
         return self
 
 
@@ -89,6 +104,26 @@ def _bucket_and_prefix(location: str) -> None:
             "location must be <bucket> or <bucket>/<prefix>, and the prefix names of folders with"
             " one / between them and none at the end"
         )
+
+
+_ID_AT_PROVIDER = re.compile(r"[A-Za-z0-9!._-]+")
+
+
+def _path_of_folder(location: str) -> None:
+    names = location.removeprefix("/").split("/") if location != "/" else []
+    if not location.startswith("/") or any(
+        name in ("", ".", "..") or not name.isprintable() or "\\" in name for name in names
+    ):
+        raise ValueError(
+            "location must be the path of a folder: / or /<folder>/<folder> with none at the end"
+        )
+
+
+def _ids(location: str, most: int) -> None:
+    ids = location.split("/")
+    if len(ids) > most or not all(_ID_AT_PROVIDER.fullmatch(one) for one in ids):
+        wanted = "a folder's id" if most == 1 else "<drive id> or <drive id>/<folder's id>"
+        raise ValueError(f"location must be {wanted}, as it stands in the folder's URL")
 
 
 class Customer(BaseModel):

@@ -41,7 +41,9 @@ _VERSIONED = {
 
 @dataclass
 class Module:
-    """A module's top-level definitions, and where its imported names come from."""
+    """A module's top-level definitions, tables of functions among them, and where its imported
+    names come from.
+    """
 
     name: str
     tree: ast.Module
@@ -74,6 +76,9 @@ def load(name: str) -> Module:
     for node in module.tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             module.definitions[node.name] = node
+        elif isinstance(node, ast.AnnAssign | ast.Assign):
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+            module.definitions |= {one.id: node for one in targets if isinstance(one, ast.Name)}
         elif isinstance(node, ast.ImportFrom) and node.module and path_of(node.module).exists():
             for alias in node.names:
                 module.imported[alias.asname or alias.name] = (node.module, alias.name)

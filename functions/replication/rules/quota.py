@@ -56,8 +56,8 @@ by much where not even half of the rate could be granted since, because of coold
 """
 
 MOST_BACKOFF = 64.0
-MOST_COOLDOWN = 3600.0
-"""Seconds: nobody is waited for any longer, whatever a reply says."""
+MOST_COOLDOWN = 86_400.0
+"""Seconds: nobody is waited for any longer, whatever a reply says. A quota may be one of a day."""
 
 ADVICE_MARGIN = 0.97
 ADVICE_MATTERS = 0.05

@@ -4,21 +4,14 @@ Credentials are read once by a process. When the provider refuses them they are 
 step: somebody may have changed them meanwhile.
 """
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
-from botocore.exceptions import ClientError
-
+from replication.storage.credentials import read_secret
 from replication.storage.interface import Document, Found, Meter, Storage, Upload
-from replication.storage.s3 import S3
-from replication.storage.s3_requests import Connection
-from replication.storage.webdav import WebDav
-from replication.storage.webdav_requests import connect
-from shared.clients import error_code, secretsmanager, transient_failures
+from replication.storage.providers import PROVIDERS, Connected
 from shared.customers import StorageAccount
 from shared.errors import StorageRefused
 
@@ -29,14 +22,6 @@ _NAME_A_SECRET = (
     "CredentialsMissing",
     "name a secret with the credentials in the customer's storage account",
 )
-_MAKE_THE_SECRET = (
-    "CredentialsMissing",
-    "the secret that the storage account names is not there: make it, or correct the name",
-)
-_FORMS = {
-    "webdav": '{"username": "…", "password": "…"} or {"token": "…"}',
-    "s3": '{"access_key_id": "…", "secret_access_key": "…"}, with a "session_token" if need be',
-}
 
 
 @dataclass(frozen=True)
@@ -44,7 +29,7 @@ class _Kept:
     """What is reused: the credentials and what was made with them."""
 
     credentials: Mapping[str, str] = field(repr=False)
-    connection: Connection | requests.Session
+    connection: Connected
 
 
 _kept: OrderedDict[StorageAccount, _Kept] = OrderedDict()
@@ -120,18 +105,11 @@ def _storage(account: StorageAccount, meter: Meter) -> Storage:
     if account not in _kept:
         _keep(account, _credentials(account))
     _kept.move_to_end(account)
-    connection = _kept[account].connection
-    if isinstance(connection, Connection):
-        return S3(account.location, connection, meter)
-    return WebDav(account.location, connection, meter)
+    return PROVIDERS[account.provider].storage(account, _kept[account].connection, meter)
 
 
 def _keep(account: StorageAccount, credentials: Mapping[str, str]) -> None:
-    connection = (
-        Connection(credentials, endpoint=account.endpoint, region=account.region)
-        if account.provider == "s3"
-        else connect(credentials)
-    )
+    connection = PROVIDERS[account.provider].connect(account, credentials)
     _kept[account] = _Kept(credentials, connection)
     while len(_kept) > MOST_KEPT:
         forget(next(iter(_kept)))
@@ -140,33 +118,5 @@ def _keep(account: StorageAccount, credentials: Mapping[str, str]) -> None:
 def _credentials(account: StorageAccount) -> dict[str, str]:
     if account.secret_name is None:
         raise StorageRefused(*_NAME_A_SECRET)
-    try:
-        with transient_failures():
-            reply = secretsmanager().get_secret_value(SecretId=account.secret_name)
-    except ClientError as error:
-        if error_code(error) == "ResourceNotFoundException":
-            raise StorageRefused(*_MAKE_THE_SECRET) from None
-        raise
-    found = _object_in(reply.get("SecretString", ""))
-    for names in _names_of(account.provider):
-        if names <= set(found) and all(isinstance(found[n], str) and found[n] for n in names):
-            optional = {"session_token"} & set(found) if account.provider == "s3" else set()
-            return {name: str(found[name]) for name in names | optional}
-    raise StorageRefused(
-        "CredentialsInvalid",
-        f"the secret of a {account.provider} account must be JSON: {_FORMS[account.provider]}",
-    )
-
-
-def _names_of(provider: str) -> tuple[set[str], ...]:
-    if provider == "s3":
-        return ({"access_key_id", "secret_access_key"},)
-    return ({"token"}, {"username", "password"})
-
-
-def _object_in(text: str) -> dict[str, object]:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
+    secret = read_secret(account.secret_name)
+    return PROVIDERS[account.provider].credentials(account, secret)

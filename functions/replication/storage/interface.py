@@ -16,6 +16,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from replication.storage.hashes import Digest
+
 type Operation = Literal["create_folder", "find", "upload", "verify"]
 """What a request is for; providers weigh them differently."""
 
@@ -23,17 +25,22 @@ type Operation = Literal["create_folder", "find", "upload", "verify"]
 class Throttled(Exception):
     """The provider refused a request because there are too many.
 
-    `retry_after` is how many seconds it asks to wait; None where it does not say.
+    `retry_after` is how many seconds it asks to wait, `level` says whose quota it was, as
+    `scopes.py` names it; None where the provider does not tell.
     """
 
-    def __init__(self, code: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, code: str, retry_after: float | None = None, *, level: str | None = None
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.retry_after = retry_after
+        self.level = level
 
 
 class Pause(Exception):
-    """Not now: the step's time is up, or the quota is. What was begun goes on later.
+    """Not now: the step's time is up, or the quota is, or the provider wants a moment for something
+    else than too many requests. What was begun goes on later.
 
     `not_before` is a time in seconds since 1970; None where the next step may go on at once.
     """
@@ -69,11 +76,14 @@ class Document(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """A file at the provider. `sha256` is None where the provider cannot say it."""
+    """A file at the provider. `sha256` is None where the provider cannot say it; `digest` is the
+    provider's own hash, if it has another one.
+    """
 
     size: int
     sha256: str | None
     etag: str | None = None
+    digest: Digest | None = None
 
 
 type Upload = Literal["uploaded", "identical", "conflict"]

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
+from replication.storage.hashes import Digest, HashName, digest_of
 from replication.storage.interface import Document, Found, Upload
 from shared.errors import AmbiguousError, TransientError
 
@@ -40,6 +41,16 @@ class Client(Protocol):
 
     def give_up(self, path: str, progress: dict[str, Any]) -> None:
         """Remove what a long upload has left at the provider."""
+
+
+class KnownByDigest:
+    """What a client has whose provider tells a hash of each file: nothing is read back."""
+
+    def sha256_of(self, path: str, found: Found) -> str | None:
+        return found.sha256
+
+    def read_back(self, path: str, found: Found) -> str | None:
+        return found.sha256
 
 
 def upload(
@@ -101,6 +112,12 @@ def relation_of(client: Client, path: str, found: Found | None, document: Docume
     if not 0 <= found.size <= document.size:
         return "other"
     whole = found.size == document.size
+    if found.digest is not None:  # Such a provider shows nothing of an upload that broke off.
+        return (
+            "same"
+            if whole and digest_of_document(document, found.digest.name) == found.digest
+            else "other"
+        )
     expected = document.sha256 if whole else sha256_of_beginning(document, found.size)
     if found.size == 0:
         theirs: str | None = EMPTY
@@ -113,6 +130,21 @@ def relation_of(client: Client, path: str, found: Found | None, document: Docume
     if theirs != expected:
         return "other"
     return "same" if whole else "beginning"
+
+
+def digest_of_document(document: Document, name: HashName) -> Digest:
+    """A document's hash as a provider reckons it."""
+    if name == "sha256":
+        return Digest(name, document.sha256)
+    return digest_of_part(document, name, 0, document.size)
+
+
+def digest_of_part(document: Document, name: HashName, start: int, length: int) -> Digest:
+    """The hash of some of a document's bytes."""
+    if not length:
+        return digest_of(name, ())
+    with document.read(start, length) as pieces:
+        return digest_of(name, pieces)
 
 
 def sha256_of_beginning(document: Document, length: int) -> str:

@@ -16,7 +16,8 @@ import requests
 from replication.storage import uploading
 from replication.storage.interface import Document, Found, Meter, Upload
 from replication.storage.multistatus import PROPERTIES, Entry, ReplyNotUnderstood, read_multistatus
-from replication.storage.webdav_requests import Body, Server
+from replication.storage.sending import Body, Sender
+from replication.storage.webdav_requests import meaning
 from shared.errors import AmbiguousError, StorageRefused, TransientError
 
 PIECE_BYTES = 1024 * 1024
@@ -45,7 +46,7 @@ class WebDav:
 
     def __init__(self, location: str, session: requests.Session, meter: Meter) -> None:
         self._root = location.rstrip("/")
-        self._server = Server(session, meter)
+        self._server = Sender(session, meter, meaning)
         parts = urlsplit(self._root)
         self._is_nextcloud = "/remote.php/" in f"{parts.path}/"
         self._host = parts.netloc

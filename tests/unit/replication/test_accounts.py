@@ -1,16 +1,16 @@
 """Whose credentials are used, for how long, and what is reused between steps."""
 
 import json
+from importlib import import_module
 
 import pytest
 
-from replication.storage import accounts
-from replication.storage.accounts import forget, open_storage
 from shared.customers import StorageAccount
 from shared.errors import StorageRefused, TransientError
 from tests.storages import BytesDocument, Purse
 from tests.unit import http_stub
 from tests.unit.aws_errors import fails_with
+from tests.unit.http_stub import in_turn, streamed
 from tests.unit.replication.test_webdav import answer, answers
 from tests.unit.template import client
 
@@ -23,7 +23,7 @@ KEY = {"access_key_id": "AKIDDANA", "secret_access_key": "any"}
 
 @pytest.fixture
 def wanted():
-    return ()
+    return {"QuotasTable"}
 
 
 @pytest.fixture
@@ -32,10 +32,17 @@ def secrets(cloud):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_kept():
-    yield
-    for account in list(accounts._kept):
-        forget(account)
+def accounts(step):
+    step("replication.create_folders")
+    module = import_module("replication.storage.accounts")
+    yield module
+    for account in list(module._kept):
+        module.forget(account)
+
+
+@pytest.fixture
+def open_storage(accounts):
+    return accounts.open_storage
 
 
 @pytest.fixture
@@ -56,7 +63,7 @@ def senders(stub) -> list[str]:
     return [request.headers["Authorization"] for request in stub.requests]
 
 
-def test_opens_a_webdav_folder_with_the_secrets_name_and_password(secrets, stub):
+def test_opens_a_webdav_folder_with_the_secrets_name_and_password(secrets, stub, open_storage):
     make(secrets, {"username": "dana", "password": "s3cret"})
     answers(stub, answer(201))
 
@@ -66,7 +73,7 @@ def test_opens_a_webdav_folder_with_the_secrets_name_and_password(secrets, stub)
     assert senders(stub)[0].startswith("Basic ")
 
 
-def test_opens_a_webdav_folder_with_a_token(secrets, stub):
+def test_opens_a_webdav_folder_with_a_token(secrets, stub, open_storage):
     make(secrets, {"token": "any-token"})
     answers(stub, answer(201))
 
@@ -75,7 +82,7 @@ def test_opens_a_webdav_folder_with_a_token(secrets, stub):
     assert senders(stub) == ["Bearer any-token"]
 
 
-def test_opens_a_bucket_and_puts_a_document_below_its_prefix(secrets, cloud):
+def test_opens_a_bucket_and_puts_a_document_below_its_prefix(secrets, cloud, open_storage):
     make(secrets, KEY)
     cloud.s3.create_bucket(Bucket="documents-of-dana")
     storage = open_storage(S3, Purse())
@@ -92,7 +99,7 @@ def test_opens_a_bucket_and_puts_a_document_below_its_prefix(secrets, cloud):
     assert [entry["Key"] for entry in reply["Contents"]] == ["2026/any/", "2026/any/a.pdf"]
 
 
-def test_a_key_may_have_a_session_and_an_endpoint_of_its_own(secrets):
+def test_a_key_may_have_a_session_and_an_endpoint_of_its_own(secrets, open_storage, accounts):
     make(secrets, KEY | {"session_token": "any-session"})
     elsewhere = S3.model_copy(update={"endpoint": "http://127.0.0.1:9", "region": "eu-west-1"})
 
@@ -104,7 +111,9 @@ def test_a_key_may_have_a_session_and_an_endpoint_of_its_own(secrets):
     assert (made.meta.endpoint_url, made.meta.region_name) == ("http://127.0.0.1:9", "eu-west-1")
 
 
-def test_credentials_are_read_once_and_connections_reused(secrets, stub, intercept):
+def test_credentials_are_read_once_and_connections_reused(
+    secrets, stub, intercept, open_storage, accounts
+):
     make(secrets, {"username": "dana", "password": "s3cret"})
     answers(stub, answer(201), answer(201))
     open_storage(WEBDAV, Purse()).create_folder("a")
@@ -116,7 +125,7 @@ def test_credentials_are_read_once_and_connections_reused(secrets, stub, interce
     assert accounts._kept[WEBDAV].connection is before
 
 
-def test_each_step_pays_from_its_own_purse(secrets, cloud):
+def test_each_step_pays_from_its_own_purse(secrets, cloud, open_storage):
     make(secrets, KEY)
     cloud.s3.create_bucket(Bucket="documents-of-dana")
     first, second = Purse(), Purse()
@@ -129,7 +138,7 @@ def test_each_step_pays_from_its_own_purse(secrets, cloud):
     assert (first.spent, second.spent) == (["find", "find"], ["create_folder"])
 
 
-def test_a_changed_secret_is_read_when_the_old_one_is_refused(secrets, stub):
+def test_a_changed_secret_is_read_when_the_old_one_is_refused(secrets, stub, open_storage):
     make(secrets, {"token": "old"})
     answers(stub, answer(201), answer(401), answer(201), answer(201))
     open_storage(WEBDAV, Purse()).create_folder("a")
@@ -141,7 +150,7 @@ def test_a_changed_secret_is_read_when_the_old_one_is_refused(secrets, stub):
     assert senders(stub) == ["Bearer old", "Bearer old", "Bearer new", "Bearer new"]
 
 
-def test_a_secret_that_is_the_same_is_not_tried_again(secrets, stub):
+def test_a_secret_that_is_the_same_is_not_tried_again(secrets, stub, open_storage):
     make(secrets, {"token": "old"})
     answers(stub, answer(401))
 
@@ -149,7 +158,7 @@ def test_a_secret_that_is_the_same_is_not_tried_again(secrets, stub):
         open_storage(WEBDAV, Purse()).create_folder("a")
 
 
-def test_a_secret_is_read_again_once_a_step(secrets, stub, intercept):
+def test_a_secret_is_read_again_once_a_step(secrets, stub, intercept, open_storage):
     make(secrets, {"token": "old"})
     answers(stub, answer(401), answer(403), answer(403))
     storage = open_storage(WEBDAV, Purse())
@@ -162,7 +171,7 @@ def test_a_secret_is_read_again_once_a_step(secrets, stub, intercept):
         storage.create_folder("a")
 
 
-def test_other_refusals_read_no_secret(secrets, stub, intercept):
+def test_other_refusals_read_no_secret(secrets, stub, intercept, open_storage):
     make(secrets, {"token": "old"})
     answers(stub, answer(507))
     storage = open_storage(WEBDAV, Purse())
@@ -172,7 +181,9 @@ def test_other_refusals_read_no_secret(secrets, stub, intercept):
         storage.create_folder("a")
 
 
-def test_keeps_the_connections_of_those_who_were_seen_last(secrets, monkeypatch):
+def test_keeps_the_connections_of_those_who_were_seen_last(
+    secrets, monkeypatch, open_storage, accounts
+):
     monkeypatch.setattr(accounts, "MOST_KEPT", 2)
     make(secrets, {"token": "any"})
     one, two, three = (
@@ -201,7 +212,9 @@ def test_keeps_the_connections_of_those_who_were_seen_last(secrets, monkeypatch)
     ],
     ids=str,
 )
-def test_says_which_form_a_secret_must_have_and_not_which_it_has(secrets, account, secret):
+def test_says_which_form_a_secret_must_have_and_not_which_it_has(
+    secrets, account, secret, open_storage
+):
     make(secrets, secret)
 
     with pytest.raises(StorageRefused, match=r"^CredentialsInvalid: .* must be JSON") as raised:
@@ -211,22 +224,79 @@ def test_says_which_form_a_secret_must_have_and_not_which_it_has(secrets, accoun
     assert "AKIDDANA" not in str(raised.value)
 
 
-def test_says_that_there_is_no_secret(secrets):
+def test_says_that_there_is_no_secret(secrets, open_storage):
     with pytest.raises(StorageRefused, match=r"^CredentialsMissing: the secret"):
         open_storage(WEBDAV, Purse())
     with pytest.raises(StorageRefused, match=r"^CredentialsMissing: name a secret"):
         open_storage(WEBDAV.model_copy(update={"secret_name": None}), Purse())
 
 
-def test_asks_for_another_try_when_the_secrets_cannot_be_read_now(secrets, intercept):
+def test_asks_for_another_try_when_the_secrets_cannot_be_read_now(secrets, intercept, open_storage):
     intercept("GetSecretValue", before=fails_with("ThrottlingException"))
 
     with pytest.raises(TransientError, match=r"^ThrottlingException: "):
         open_storage(WEBDAV, Purse())
 
 
-def test_what_is_kept_shows_no_credentials(secrets):
+def test_what_is_kept_shows_no_credentials(secrets, open_storage, accounts):
     make(secrets, {"token": "any-token"})
     open_storage(WEBDAV, Purse())
 
     assert "any-token" not in repr(accounts._kept)
+
+
+def test_every_provider_of_an_account_is_in_the_table(accounts):
+    names = StorageAccount.model_fields["provider"].annotation.__args__
+
+    assert set(accounts.PROVIDERS) == set(names)
+
+
+OAUTH = {"client_id": "any-client", "client_secret": "any", "refresh_token": "any-refresh"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "endpoint", "token_url", "api_url"),
+    [
+        ("box", None, "https://api.box.com/oauth2/token", "https://api.box.com/2.0/folders/"),
+        ("box", "http://127.0.0.1:9", "http://127.0.0.1:9/oauth2/token", "http://127.0.0.1:9/2.0/"),
+        ("drive", None, "https://oauth2.googleapis.com/token", "https://www.googleapis.com/drive/"),
+        ("drive", "http://127.0.0.1:9", "http://127.0.0.1:9/token", "http://127.0.0.1:9/drive/v3/"),
+        (
+            "graph",
+            None,
+            "https://login.microsoftonline.com/any-tenant/oauth2/v2.0/token",
+            "https://graph.microsoft.com/v1.0/drives/any-id/root",
+        ),
+        (
+            "graph",
+            "https://graph.microsoft.us/",
+            "https://login.microsoftonline.us/any-tenant/oauth2/v2.0/token",
+            "https://graph.microsoft.us/v1.0/drives/any-id/root",
+        ),
+        (
+            "graph",
+            "https://microsoftgraph.chinacloudapi.cn",
+            "https://login.chinacloudapi.cn/any-tenant/oauth2/v2.0/token",
+            "https://microsoftgraph.chinacloudapi.cn/v1.0/drives/any-id/root",
+        ),
+    ],
+)
+def test_opens_an_account_with_a_refresh_token(
+    secrets, stub, open_storage, provider, endpoint, token_url, api_url
+):
+    make(secrets, OAUTH | {"tenant_id": "any-tenant"})
+    account = StorageAccount(
+        provider=provider, location="any-id", secret_name="dana", endpoint=endpoint
+    )
+    token = {"access_token": "any-token", "expires_in": 3600, "token_type": "Bearer"}
+    in_turn(
+        stub,
+        streamed(200, token),
+        streamed(200, {"files": [], "value": [], "entries": [], "incompleteSearch": False}),
+    )
+
+    assert open_storage(account, Purse()).find("") == {}
+
+    assert stub.requests[0].url == token_url
+    assert stub.requests[1].url.startswith(api_url)
+    assert stub.requests[1].headers["Authorization"] == "Bearer any-token"

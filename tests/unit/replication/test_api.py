@@ -338,6 +338,12 @@ def test_a_batch_that_the_index_still_has_makes_nothing_less_than_none(get, arou
         ({"state": "PLANNING"}, {}, "Its entities are being grouped and put into batches."),
         ({}, {}, "3 of 6 entities are done, 1 failed; nobody can tell yet when the last will be."),
         ({"state": "PAUSED"}, {}, "3 of 6 entities are done, 1 failed; the others wait until it"),
+        (
+            {},
+            {"beat": {"forecast": at(90_090), "refuses_until": at(90_000)}},
+            f"3 of 6 entities are done, 1 failed; no requests are taken by webdav until"
+            f" {at(90_000)}: it goes on by itself then.",
+        ),
         ({"state": "CANCELLED"}, {}, "3 of 6 entities are done, 1 failed; the others are left"),
         (
             {"state": "FAILED", "error": "PlanAborted"},

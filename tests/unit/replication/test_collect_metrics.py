@@ -274,6 +274,16 @@ def test_a_cooldown_puts_the_forecast_off(beat, around):
     beat()
 
     assert around.service().beat["forecast"] >= at(100)
+    assert around.service().beat["refuses_until"] == at(100)
+
+
+def test_a_short_cooldown_is_not_worth_telling(beat, around):
+    around.put(any_replication(), any_service(batches=1, started=1), started(any_batch()))
+    set_rate(around, 10.0, cooldown_until=NOW.timestamp() + 60)
+
+    beat()
+
+    assert "refuses_until" not in around.service().beat
 
 
 def test_adds_up_the_rates_of_all_servers(beat, around):

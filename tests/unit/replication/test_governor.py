@@ -373,6 +373,21 @@ def test_headers_are_written_only_where_they_change_something(module, governor, 
     assert stored(module).rate == pytest.approx(0.97)
 
 
+@pytest.mark.parametrize(
+    ("level", "cut"),
+    [("account", "account#1003"), ("provider", "provider#all"), ("tenant", "account#1003")],
+)
+def test_a_throttle_cuts_the_level_whose_quota_it_was(module, clock, level, cut):
+    limits = any_limit(scope="provider"), any_limit(scope="account")
+    governor = governor_of(module, clock, *limits)
+    grant = governor.take("upload", 1)
+
+    governor.report_throttle(grant, NOW, 60, level)
+
+    quotas = module.read_quotas("webdav")
+    assert {key: quota.cuts for key, quota in quotas.items() if quota.cuts} == {cut: 1}
+
+
 def test_a_skew_of_less_than_a_cooldown_makes_no_second_cut(module, clock):
     ahead = Clock()
     ahead.now = NOW + 1.9

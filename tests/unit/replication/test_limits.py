@@ -1,5 +1,7 @@
 """The documented limits, and those that somebody sets in their place."""
 
+from typing import get_args
+
 import pytest
 
 from replication.rules.limits import LEVELS, documented, limits_of
@@ -13,10 +15,24 @@ def test_says_of_each_limit_where_it_comes_from():
     assert all(limit.source.endswith(".") for own in documented().values() for limit in own)
 
 
-@pytest.mark.parametrize("provider", ["s3", "webdav"])
+LOCATIONS = {
+    "s3": "accounts/books",
+    "webdav": "https://cloud.example.com/dav",
+    "dropbox": "/Books",
+    "drive": "root",
+    "graph": "b!drive/01ABC",
+    "box": "0",
+}
+
+
+def test_all_providers_that_a_customer_may_have_are_documented():
+    assert documented().keys() == LOCATIONS.keys()
+    assert set(get_args(StorageAccount.model_fields["provider"].annotation)) == LOCATIONS.keys()
+
+
+@pytest.mark.parametrize("provider", LOCATIONS)
 def test_there_is_a_limit_for_each_provider_and_its_scopes_have_ids(provider):
-    location = "accounts/books" if provider == "s3" else "https://cloud.example.com/dav"
-    account = StorageAccount(provider=provider, location=location)
+    account = StorageAccount(provider=provider, location=LOCATIONS[provider])
 
     limits = limits_of(provider)
 
@@ -59,7 +75,10 @@ def test_nothing_need_be_set(text):
     [
         ("nonsense", "Invalid JSON"),
         ("[]", "should be an object"),
-        (OWN.replace("webdav", "gopher"), "'gopher' is none of the providers s3, webdav"),
+        (
+            OWN.replace("webdav", "gopher"),
+            "'gopher' is none of the providers box, drive, dropbox, graph, s3, webdav",
+        ),
         (OWN.replace("burst", "brust"), r"webdav\.0\.b"),
         (OWN.replace('"rate": 5', '"rate": 0'), r"webdav\.0\.rate: .*greater than 0"),
         (OWN.replace('"rate": 5', '"rate": "NaN"'), r"webdav\.0\.rate"),

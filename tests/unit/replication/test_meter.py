@@ -467,6 +467,18 @@ def test_a_refusal_says_nothing_of_how_long_calls_take(meter_of, time):
     assert granted <= 7 + 1 + 10
 
 
+def test_a_throttle_holds_up_the_level_that_the_provider_has_named(meter_of, governor_of, time):
+    limits = any_limit(scope="server"), any_limit(scope="account")
+    meter = meter_of(*limits)
+    call(meter, time)
+
+    with pytest.raises(Pause):
+        meter.throttled(Throttled("any", 60, level="server"))
+
+    assert governor_of(limits[0]).take("upload", 1).not_before >= NOW + 60
+    assert governor_of(limits[1]).take("upload", 1).not_before < NOW + 60
+
+
 def test_a_throttle_that_cannot_be_reported_is_the_machines_to_try_again(meter_of, time, intercept):
     meter = meter_of()
     call(meter, time)

@@ -262,6 +262,12 @@ def test_asks_for_another_try_when_the_table_is_busy(table, intercept, operation
         {"provider": "webdav", "location": "https://dav.example"},
         {"provider": "webdav", "location": "https://cloud.example/remote.php/dav/files/dana/B%20s"},
         {"provider": "webdav", "location": "http://localhost:8080/dav/", "secret_name": "any"},
+        {"provider": "dropbox", "location": "/"},
+        {"provider": "dropbox", "location": "/Books/Zürich 2026"},
+        {"provider": "drive", "location": "1aB-c_D"},
+        {"provider": "graph", "location": "b!aB-c_D/01ABC"},
+        {"provider": "graph", "location": "b!aB", "endpoint": "https://graph.example"},
+        {"provider": "box", "location": "0"},
     ],
     ids=lambda given: given["location"],
 )
@@ -275,7 +281,7 @@ def test_takes_a_storage_account_wherever_it_may_be(given):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"provider": "ftp", "location": "any-bucket"}, "'s3' or 'webdav'"),
+        ({"provider": "ftp", "location": "any-bucket"}, "'s3', 'webdav', 'dropbox'"),
         ({"provider": "s3", "location": "Documents"}, "name of a bucket"),
         ({"provider": "s3", "location": "ab"}, "name of a bucket"),
         ({"provider": "s3", "location": "any..bucket"}, "name of a bucket"),
@@ -304,12 +310,20 @@ def test_takes_a_storage_account_wherever_it_may_be(given):
         ({"provider": "webdav", "location": "https://dav.example/ä"}, "percent signs"),
         (
             {"provider": "webdav", "location": "https://dav.example", "region": "eu-west-1"},
-            "are for s3",
+            "for s3 alone",
         ),
         (
             {"provider": "webdav", "location": "https://dav.example", "endpoint": "https://a.b"},
-            "are for s3",
+            "and no endpoint",
         ),
+        ({"provider": "dropbox", "location": "Books"}, "path of a folder"),
+        ({"provider": "dropbox", "location": "/Books/"}, "none at the end"),
+        ({"provider": "dropbox", "location": "/Books/../a"}, "path of a folder"),
+        ({"provider": "drive", "location": "root/Books"}, "a folder's id"),
+        ({"provider": "graph", "location": "b!a/b/c"}, "drive id"),
+        ({"provider": "box", "location": "https://box.example/0"}, "a folder's id"),
+        ({"provider": "box", "location": "0", "endpoint": "http://box.example"}, "plain http"),
+        ({"provider": "box", "location": "0", "region": "eu-west-1"}, "for s3 alone"),
     ],
     ids=str,
 )

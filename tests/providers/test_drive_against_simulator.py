@@ -1,0 +1,395 @@
+"""What only Google Drive does: names that occur twice, ids, and quotas of a day."""
+
+import hashlib
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from replication.storage import drive
+from replication.storage.interface import Pause, Throttled
+from replication.storage.sending import new_session
+from shared.errors import AmbiguousError, StorageRefused, TransientError
+from tests.providers.api_accounts import CONTENT, DOCUMENT, Tokens, arrived, opened, put
+from tests.providers.simulators import simulator
+from tests.storages import BytesDocument, LongDocument, Purse
+
+FOLDER = "application/vnd.google-apps.folder"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with simulator("drive", tmp_path_factory.mktemp("drive")) as running:
+        yield running
+
+
+@pytest.fixture
+def server(running):
+    yield running
+    running.clear_faults()
+
+
+@pytest.fixture
+def storage(server):
+    return opened(server)
+
+
+@pytest.fixture
+def folder(storage, request):
+    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
+    assert storage.create_folder(name)
+    return name
+
+
+class Somebody:
+    """Whoever else has the folder open, by the API as it is."""
+
+    def __init__(self, server) -> None:
+        self._tokens, self._url = Tokens(server), f"{server.url}/drive/v3/files"
+        self._session = new_session()
+
+    def ask(self, method: str, path: str = "", document: Any = None, **query: str) -> Any:
+        reply = self._session.request(
+            method,
+            f"{self._url}{path}",
+            params=query,
+            json=document,
+            headers={"Authorization": f"Bearer {self._tokens.token()}"},
+            timeout=30,
+        )
+        assert reply.ok, reply.text
+        return reply.json()
+
+    def make(self, name: str, parent: str, mime_type: str = FOLDER) -> str:
+        made = {"name": name, "parents": [parent], "mimeType": mime_type}
+        file_id: str = self.ask("POST", document=made)["id"]
+        return file_id
+
+    def ids(self, name: str) -> list[str]:
+        """Of all that has a name and is not in the trash, in order of age."""
+        found = self.ask("GET", q=f"name = '{name}' and trashed = false", orderBy="createdTime")
+        return [file["id"] for file in found["files"]]
+
+    def trash(self, file_id: str) -> None:
+        self.ask("PATCH", f"/{file_id}", {"trashed": True})
+
+
+@pytest.fixture
+def somebody(server):
+    return Somebody(server)
+
+
+# --- names that occur twice
+
+
+def test_the_oldest_of_two_folders_is_meant(server, storage, folder, somebody):
+    [parent] = somebody.ids(folder)
+    first = somebody.make("2026-11", parent)
+    somebody.make("2026-11", parent)
+
+    assert not storage.create_folder(f"{folder}/2026-11")
+    put(storage, f"{folder}/2026-11/a.pdf")
+
+    assert set(opened(server).find(f"{folder}/2026-11")) == {"a.pdf"}
+    inside = somebody.ask("GET", q=f"'{first}' in parents")["files"]
+    assert [file["name"] for file in inside] == ["a.pdf"]
+
+
+def test_the_oldest_of_two_files_is_meant(storage, folder, somebody):
+    put(storage, f"{folder}/a.pdf")
+    [parent] = somebody.ids(folder)
+    somebody.make("a.pdf", parent, "application/pdf")
+
+    found = storage.find(folder)["a.pdf"]
+
+    assert found.size == len(CONTENT)
+    assert put(storage, f"{folder}/a.pdf", there=found) == "identical"
+    assert put(storage, f"{folder}/a.pdf") == "identical"
+
+
+def test_names_are_others_where_only_capital_letters_differ(storage, folder):
+    assert storage.create_folder(f"{folder}/Below")
+    assert storage.create_folder(f"{folder}/below")
+    assert put(storage, f"{folder}/A.pdf", BytesDocument(b"other")) == "uploaded"
+
+    assert put(storage, f"{folder}/a.pdf") == "uploaded"
+
+    assert set(storage.find(folder)) == {"A.pdf", "a.pdf"}
+
+
+def test_a_file_and_a_folder_may_have_one_name(storage, folder):
+    put(storage, f"{folder}/2026-11")
+
+    assert storage.create_folder(f"{folder}/2026-11")
+    assert put(storage, f"{folder}/2026-11/a.pdf") == "uploaded"
+    assert put(storage, f"{folder}/2026-11") == "identical"
+
+
+def test_what_google_s_own_documents_hold_is_not_compared(storage, folder, somebody):
+    [parent] = somebody.ids(folder)
+    somebody.make("a.pdf", parent, FOLDER)  # The kind that has no bytes here.
+
+    assert storage.find(folder) == {}
+    assert put(storage, f"{folder}/a.pdf") == "uploaded"
+
+
+# --- ids
+
+
+def test_ids_are_asked_for_in_advance(server, folder):
+    purse = Purse()
+    storage = opened(server, purse)
+    for number in range(3):
+        storage.create_folder(f"{folder}/{number}")
+        put(storage, f"{folder}/{number}/a.pdf")
+
+    # Each is looked for once, the folder above too; ids are asked for once.
+    assert purse.counts() == {"find": 3 + 3 + 1 + 1, "create_folder": 3, "upload": 3}
+
+
+def test_a_folder_whose_replies_are_all_lost_is_made_once(server, storage, folder, somebody):
+    server.set_faults({"action": "lose_reply", "kind": "create_folder", "times": 2})
+
+    with pytest.raises(AmbiguousError, match=r"^ReplyLost: "):
+        storage.create_folder(f"{folder}/lost twice")
+    assert not storage.create_folder(f"{folder}/lost twice")
+
+    assert len(somebody.ids("lost twice")) == 1
+
+
+def test_a_document_whose_fate_is_unknown_is_never_there_twice(server, storage, folder, somebody):
+    server.set_faults(
+        {"action": "lose_reply", "kind": "upload", "times": 1},
+        {"action": "refuse", "kind": "read", "times": 1},
+        {"action": "delay", "kind": "find", "times": 1},
+        {"action": "refuse", "kind": "find", "times": 1},
+    )
+    progress: dict[str, Any] = {}
+    path = f"{folder}/fate.pdf"
+    with pytest.raises(AmbiguousError):
+        storage.upload(path, DOCUMENT, there=None, progress=progress)
+    kept = json.loads(json.dumps(progress))
+    assert kept["id"] == somebody.ids("fate.pdf")[0]
+    server.clear_faults()
+
+    assert opened(server).upload(path, DOCUMENT, there=None, progress=kept) == "uploaded"
+
+    assert kept == {}
+    assert len(somebody.ids("fate.pdf")) == 1
+
+
+def test_what_is_listed_late_is_not_made_twice(server, storage, folder, somebody, monkeypatch):
+    """Google does not promise that what was made a moment ago is listed."""
+    progress: dict[str, Any] = {}
+    path = f"{folder}/late.pdf"
+    server.set_faults(
+        {"action": "lose_reply", "kind": "upload", "times": 1},
+        {"action": "refuse", "kind": "read", "times": 1},
+        {"action": "delay", "kind": "find", "times": 1},
+        {"action": "refuse", "kind": "find", "times": 1},
+    )
+    with pytest.raises(AmbiguousError):
+        storage.upload(path, DOCUMENT, there=None, progress=progress)
+    monkeypatch.setattr(storage, "_file", lambda path: None)
+
+    assert storage.upload(path, DOCUMENT, there=None, progress=progress) == "uploaded"
+
+    assert len(somebody.ids("late.pdf")) == 1
+
+
+def test_what_arrived_broken_goes_to_the_trash(storage, folder, somebody, monkeypatch):
+    sent = drive.Body
+
+    def broken(document: Any, *place: int, **around: bytes) -> Any:
+        return sent(BytesDocument(CONTENT[::-1]), *place, **around)
+
+    monkeypatch.setattr(drive, "Body", broken)
+    with pytest.raises(TransientError, match=r"^ChecksumMismatch: "):
+        put(storage, f"{folder}/broken.pdf")
+    assert somebody.ids("broken.pdf") == []
+    monkeypatch.undo()
+
+    assert put(storage, f"{folder}/broken.pdf") == "uploaded"
+
+
+def test_what_somebody_has_changed_since_it_arrived_is_left(server, storage, folder, somebody):
+    put(storage, f"{folder}/changed.pdf", BytesDocument(b"filled in"))
+    [ours] = somebody.ids("changed.pdf")
+    progress = {"sha256": DOCUMENT.sha256, "id": ours}
+
+    came_of_it = storage.upload(f"{folder}/changed.pdf", DOCUMENT, there=None, progress=progress)
+
+    assert (came_of_it, progress) == ("conflict", {})
+    assert somebody.ids("changed.pdf") == [ours]
+
+
+# --- folders that change meanwhile
+
+
+def test_a_folder_that_was_thrown_away_is_not_filled(server, storage, folder, somebody):
+    storage.create_folder(f"{folder}/2026-11")
+    put(storage, f"{folder}/2026-11/a.pdf")
+    [thrown_away] = somebody.ids("2026-11")[-1:]
+    somebody.trash(thrown_away)
+
+    with pytest.raises(TransientError, match=r"^FolderMissing: "):
+        put(storage, f"{folder}/2026-11/b.pdf")
+
+    assert storage.create_folder(f"{folder}/2026-11")
+    assert put(storage, f"{folder}/2026-11/b.pdf") == "uploaded"
+    assert set(storage.find(f"{folder}/2026-11")) == {"b.pdf"}
+
+
+def test_a_folder_that_is_gone_for_good_is_looked_for_again(storage, folder, somebody):
+    storage.create_folder(f"{folder}/gone")
+    [gone] = somebody.ids("gone")
+    somebody._session.delete(
+        f"{somebody._url}/{gone}",
+        headers={"Authorization": f"Bearer {somebody._tokens.token()}"},
+    )
+
+    with pytest.raises(TransientError, match=r"^FolderMissing: "):
+        put(storage, f"{folder}/gone/a.pdf")
+    assert storage.find(f"{folder}/gone") == {}
+
+    assert storage.create_folder(f"{folder}/gone")
+    assert put(storage, f"{folder}/gone/a.pdf") == "uploaded"
+
+
+def test_a_location_is_a_folder_s_id(server, storage, folder, somebody):
+    [place] = somebody.ids(folder)
+    below = opened(server, location=place)
+
+    assert below.create_folder("2026-11")
+    assert put(below, "2026-11/a.pdf") == "uploaded"
+
+    assert arrived(server, f"{folder}/2026-11/a.pdf") == DOCUMENT.sha256
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    ("scope", "code", "level"),
+    [
+        ("account", "userRateLimitExceeded", "account"),
+        ("provider", "rateLimitExceeded", None),
+    ],
+)
+def test_too_many_requests_are_a_throttle_that_says_no_time(server, folder, scope, code, level):
+    storage = opened(server)
+    server.set_limits({"limits": [{"scope": scope, "units": 0.5}]})
+    try:
+        for _ in range(6):  # Drive says it in several ways.
+            with pytest.raises(Throttled) as raised:
+                storage.find("")
+            assert raised.value.retry_after is None
+            assert raised.value.code == code
+            assert raised.value.level == level
+    finally:
+        server.set_limits({"limits": [{"scope": scope, "units": None}]})
+
+
+def test_a_quota_of_a_day_says_when_the_next_one_begins(server, storage, folder):
+    server.set_limits({"limits": [{"scope": "day", "units": 0.5}]})
+    try:
+        with pytest.raises(Throttled) as raised:
+            storage.find("")
+    finally:
+        server.set_limits({"limits": [{"scope": "day", "units": None}]})
+
+    assert (raised.value.code, raised.value.level) == ("DailyLimitUntilTomorrow", "provider")
+    assert 0 < raised.value.retry_after <= 90_000
+
+
+def test_bytes_of_a_day_are_an_account_s_own_quota(server, storage, folder):
+    put(storage, f"{folder}/first")
+    server.set_limits({"limits": [{"scope": "uploaded bytes", "units": 100}]})
+    codes = set()
+    try:
+        for number in range(4):
+            with pytest.raises(Throttled) as raised:
+                put(storage, f"{folder}/{number}")
+            codes.add(raised.value.code)
+            assert raised.value.level == "account"
+    finally:
+        server.set_limits({"limits": [{"scope": "uploaded bytes", "units": None}]})
+
+    assert codes == {"userRateLimitExceeded", "UploadLimitUntilTomorrow"}
+
+
+def test_an_id_that_was_spent_is_not_used_for_ever(storage, folder, somebody):
+    put(storage, f"{folder}/spent.pdf")
+    [spent] = somebody.ids("spent.pdf")
+    progress = {"sha256": DOCUMENT.sha256, "id": spent}
+    somebody.trash(spent)
+
+    with pytest.raises(TransientError):
+        storage.upload(f"{folder}/spent.pdf", DOCUMENT, there=None, progress=progress)
+
+    assert storage.upload(f"{folder}/spent.pdf", DOCUMENT, there=None, progress=progress) == (
+        "uploaded"
+    )
+
+
+def test_a_long_upload_whose_url_is_lost_with_its_last_reply_is_there_once(
+    server, storage, folder, somebody, monkeypatch
+):
+    monkeypatch.setattr(drive, "PART_BYTES", 8 * 1024 * 1024)
+    document = LongDocument(6)
+    progress: dict[str, Any] = {}
+    path = f"{folder}/long.pdf"
+    server.set_faults(
+        {"action": "lose_reply", "method": "PUT", "times": 1},
+        {"action": "refuse", "kind": "read", "times": 1},
+        {"action": "delay", "kind": "find", "times": 1},
+        {"action": "refuse", "kind": "find", "times": 1},
+    )
+    with pytest.raises(AmbiguousError):
+        storage.upload(path, document, there=None, progress=progress)
+    server.clear_faults()
+    progress["url"] += "gone"
+    monkeypatch.setattr(storage, "_file", lambda path: None)
+
+    with pytest.raises(TransientError, match=r"^UploadExpired: "):
+        storage.upload(path, document, there=None, progress=progress)
+    assert storage.upload(path, document, there=None, progress=progress) == "uploaded"
+
+    assert len(somebody.ids("long.pdf")) == 1
+
+
+def test_a_pause_at_any_request_loses_nothing(server, folder, somebody, monkeypatch):
+    monkeypatch.setattr(drive, "PART_BYTES", 2 * 1024 * 1024)
+    document = LongDocument(6)
+    progress: dict[str, Any] = {}
+    came_of_it, steps = None, 0
+    while came_of_it is None and steps < 9:
+        # Enough to find the folder, to look, to ask where it goes on, and for one part.
+        storage, steps = opened(server, Purse(limit=4)), steps + 1
+        with suppress(Pause):
+            came_of_it = storage.upload(
+                f"{folder}/step by step", document, there=None, progress=progress
+            )
+
+    assert (came_of_it, steps) == ("uploaded", 4)
+    assert arrived(server, f"{folder}/step by step") == document.sha256
+    assert len(somebody.ids("step by step")) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "error", "code"),
+    [
+        ("insufficientFilePermissions", 403, StorageRefused, "CredentialsRefused"),
+        ("accessNotConfigured", 403, StorageRefused, "ApiNotEnabled"),
+        ("backendError", 500, TransientError, "HTTP500"),
+        ("anything", 418, StorageRefused, "HTTP418"),
+    ],
+)
+def test_each_reason_has_its_meaning(server, storage, folder, reason, status, error, code):
+    storage.find(folder)
+    body = json.dumps({"error": {"code": status, "errors": [{"reason": reason}]}})
+    server.set_faults({"action": "status", "status": status, "body": body})
+
+    with pytest.raises(error, match=f"^{code}: "):
+        put(storage, f"{folder}/any")

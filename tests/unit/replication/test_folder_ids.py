@@ -1,0 +1,51 @@
+"""For how long a folder's id is kept."""
+
+import pytest
+
+from replication.storage import folder_ids
+from replication.storage.folder_ids import KEPT_SECONDS, FolderIds
+
+
+class Time:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def ids(time):
+    return FolderIds(time)
+
+
+def test_an_id_is_kept_for_some_minutes(ids, time):
+    ids.put("a/b", "17")
+
+    time.now += KEPT_SECONDS - 1
+    assert ids.get("a/b") == "17"
+    time.now += 1
+    assert ids.get("a/b") is None
+
+
+def test_nothing_is_known_of_other_folders(ids):
+    ids.put("a", "17")
+
+    assert ids.get("a/b") is None
+    ids.clear()
+    assert ids.get("a") is None
+
+
+def test_not_more_are_kept_than_a_process_has_room_for(ids, monkeypatch):
+    monkeypatch.setattr(folder_ids, "MOST_KEPT", 3)
+
+    for number in range(10):
+        ids.put(str(number), "any")
+
+    assert ids.get("9") == "any"
+    assert len(ids._ids) <= 3
