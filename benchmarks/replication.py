@@ -1,15 +1,18 @@
 """A month's replication before and after, measured on the embedded cloud.
 
 The former design (former_replication.py says what it is) and Aftercall replicate the same entities
-and documents to the same two simulated providers, a Nextcloud and an S3, whose limits are such that
-the quota is what takes the time. Ends with 1 if after Aftercall anything is missing, extra or
-different.
+and documents to the same simulated providers, whose limits are such that the quota is what takes
+the time. Ends with 1 if after Aftercall anything is missing, extra or different.
 
 designs: `before`, in which a refused request fails its task; `before-sdk`, the same with requests
 that are sent again after a backoff, as many SDKs do; `after`.
 
 scenarios: `steady`; `storm`, in which the providers refuse everything for 20 s; `halved`, in which
-their limits are halved half-way; `killed`, in which every few seconds a function's process is.
+their limits are halved half-way; `killed`, in which every few seconds a function's process is;
+`expired`, in which all access tokens are too old every 20 s.
+
+The bound takes each folder and each document for one request. Drive and Box, where a folder is
+known by an id that has to be found first, need some more.
 """
 
 import argparse
@@ -25,7 +28,15 @@ from typing import Any
 
 from benchmarks.cloud import deployed_cloud
 from benchmarks.former_replication import Former, Outcome, Settings
-from benchmarks.replication_month import BUCKET_SECONDS, NAMES, Month, limit_of, months
+from benchmarks.replication_month import (
+    BUCKET_SECONDS,
+    NAMES,
+    RATES,
+    Month,
+    limits_at,
+    limits_text,
+    months,
+)
 from benchmarks.replication_use import Meter, Use
 from benchmarks.replication_watch import Watch
 from local.cloud import deployment
@@ -39,17 +50,43 @@ from shared.times import parse_time
 from tests.processes import function_processes, handler_of, kill
 
 DESIGNS = ("before", "before-sdk", "after")
-SCENARIOS = ("steady", "storm", "halved", "killed")
+SCENARIOS = ("steady", "storm", "halved", "killed", "expired")
 STORM_SECONDS = 20.0
 SECONDS_BETWEEN_KILLS = 8.0
+SECONDS_OF_TOKENS = 20.0
 SECONDS_BETWEEN_LOOKS = 2.0
 READS_OF_A_LOOK = 4
-"""What the API reads of DynamoDB to show how far a replication at two providers is."""
+"""What the API reads of DynamoDB to show how far a replication is, for two providers."""
 
 ENDED = ("FINISHED", "FAILED", "CANCELLED")
 STORMS: dict[str, dict[str, Any]] = {
     "webdav": {"action": "status", "status": 429, "headers": {"Retry-After": "2"}},
     "s3": {"action": "status", "status": 503, "body": "<Error><Code>SlowDown</Code></Error>"},
+    "dropbox": {
+        "action": "status",
+        "status": 429,
+        "headers": {"Retry-After": "2", "Content-Type": "text/plain"},
+        "body": "Too many requests",
+    },
+    "drive": {
+        "action": "status",
+        "status": 403,
+        "headers": {"Content-Type": "application/json"},
+        "body": '{"error": {"code": 403, "errors": [{"domain": "usageLimits",'
+        ' "reason": "rateLimitExceeded"}]}}',
+    },
+    "graph": {
+        "action": "status",
+        "status": 429,
+        "headers": {"Retry-After": "2", "Content-Type": "application/json"},
+        "body": '{"error": {"code": "activityLimitReached"}}',
+    },
+    "box": {
+        "action": "status",
+        "status": 429,
+        "headers": {"Retry-After": "2", "Content-Type": "application/json"},
+        "body": '{"type": "error", "status": 429, "code": "rate_limit_exceeded"}',
+    },
 }
 
 
@@ -62,8 +99,10 @@ class Run:
     wall: float
     watch: Watch
     bounds: dict[str, float]
-    units: dict[str, int]
-    limits: dict[str, float]
+    needed: dict[str, int]
+    """Requests, if each folder and each document takes one."""
+
+    limits: dict[str, dict[str, float]]
     requests: int
     refused: int
     errors: Counter[str]
@@ -87,7 +126,10 @@ class Run:
 def main() -> None:
     arguments = parsed()
     instance = Instance("bench", max_processes=arguments.processes)
-    rates = dict(zip(("webdav", "s3"), arguments.rate, strict=True))
+    rates = {
+        one: {scope: rate * arguments.times for scope, rate in RATES[one].items()}
+        for one in arguments.providers
+    }
     deployment.PARAMETERS.update(parameters(arguments, rates))
     runs: list[Run] = []
     with deployed_cloud(instance) as cloud:
@@ -120,8 +162,12 @@ def parsed() -> argparse.Namespace:
     number("--documents", default=9, help="of each entity, on average (default: 9)")
     number("--seed", default=1, help="of folders, documents and their sizes (default: 1)")
     parser.add_argument(
-        "--rate", type=float, nargs=2, metavar=("NEXTCLOUD", "S3"), default=[5.0, 8.0],
-        help="requests a second that the providers take (default: 5 8)",
+        "--providers", nargs="+", choices=RATES, default=["webdav", "s3"],
+        help="where customers have their storage (default: webdav s3)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--times", type=float, default=1.0, metavar="F",
+        help="how many times the usual requests a second the providers take (default: 1)",
     )  # fmt: skip
     parser.add_argument("--scenario", nargs="+", choices=SCENARIOS, default=["steady"])
     parser.add_argument(
@@ -146,22 +192,12 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def burst(rate: float) -> float:
-    """Half of what the provider keeps: clocks and networks are no clockwork."""
-    return max(rate * BUCKET_SECONDS / 2, 1.0)
-
-
-def parameters(arguments: argparse.Namespace, rates: dict[str, float]) -> dict[str, str]:
+def parameters(arguments: argparse.Namespace, rates: dict[str, dict[str, float]]) -> dict[str, str]:
     """What this instance is deployed with: the limits are published ones."""
-    limits = ",".join(
-        f'"{provider}":[{{"scope":"server","rate":{rate:g},"burst":{burst(rate):g},'
-        f'"published":true}}]'
-        for provider, rate in rates.items()
-    )
     return {
         "ReplicationWorkers": str(arguments.workers),
         "PulseSeconds": str(arguments.pulse),
-        "ProviderLimits": f"{{{limits}}}".replace('"', '\\"'),
+        "ProviderLimits": limits_text(rates).replace('"', '\\"'),
     }
 
 
@@ -199,12 +235,16 @@ class Bench:
             chance = random.Random(self.arguments.seed)
             action = partial(kill_one, self.instance, functions, chance)
             watch.every.append((SECONDS_BETWEEN_KILLS, action))
+        elif scenario == "expired":
+            watch.every.append((SECONDS_OF_TOKENS, partial(expire, watch.simulators, self.month)))
 
     def bound(self, provider: str, scenario: str, period: Period | None = None) -> float:
         """The time that the quota itself forces: what is left after the burst, at its rate."""
-        rate = self.month.rates[provider]
-        units = self.month.units(provider, period or next(months()))
-        seconds = max(units / rate - BUCKET_SECONDS, 0.0)
+        seconds = max(
+            self.month.units(provider, scope, period or next(months())) / rate - BUCKET_SECONDS
+            for scope, rate in self.month.rates[provider].items()
+        )
+        seconds = max(seconds, 0.0)
         if scenario == "storm":
             return seconds + STORM_SECONDS
         if scenario == "halved":
@@ -275,7 +315,7 @@ class Bench:
             wall=wall,
             watch=watch,
             bounds={one: self.bound(one, scenario, period) for one in self.month.rates},
-            units={one: self.month.units(one, period) for one in self.month.rates},
+            needed={one: self.month.requests(one, period) for one in self.month.rates},
             limits=self.month.rates,
             requests=sum(one.requests for one in last),
             refused=sum(one.refused for one in last),
@@ -302,9 +342,17 @@ def calm_down(simulators: dict[str, Simulator]) -> None:
         simulator.clear_faults()
 
 
-def halve(simulators: dict[str, Simulator], rates: dict[str, float]) -> None:
+def halve(simulators: dict[str, Simulator], rates: dict[str, dict[str, float]]) -> None:
     for provider, simulator in simulators.items():
-        simulator.set_limits({"limits": [limit_of(rates[provider] / 2)]})
+        halves = {scope: rate / 2 for scope, rate in rates[provider].items()}
+        simulator.set_limits({"limits": limits_at(provider, halves)})
+
+
+def expire(simulators: dict[str, Simulator], month: Month) -> None:
+    """Make all access tokens too old, of those providers that have any."""
+    for customer_id, provider in month.customers.items():
+        if provider not in ("webdav", "s3"):
+            simulators[provider].expire_tokens(customer_id)
 
 
 def kill_one(instance: Instance, functions: str, chance: random.Random) -> None:
@@ -373,8 +421,9 @@ def print_runs(runs: list[Run], month: Month) -> None:
     print(
         f"{month.number} customers, {sum(map(len, month.entities.values()))} entities, "
         + ", ".join(
-            f"{NAMES[one]}: {runs[0].units[one]} requests needed at {rate:g}/s"
-            for one, rate in month.rates.items()
+            f"{NAMES[one]}: {runs[0].needed[one]} requests needed at "
+            + " and ".join(f"{rate:g}/s ({scope})" for scope, rate in own.items())
+            for one, own in month.rates.items()
         )
     )
     rows = [("", *(f"{run.design}, {run.scenario}" for run in runs))]
@@ -391,23 +440,20 @@ def print_runs(runs: list[Run], month: Month) -> None:
 
 
 def gap(run: Run) -> list[str]:
-    """What a provider's time consists of beyond what its limit forces."""
+    """What a provider's time consists of beyond what its limits force."""
     notes = []
-    for provider, units in run.units.items():
-        samples = run.watch.samples[provider]
-        served = samples[-1].requests - samples[-1].refused
+    for provider, needed in run.needed.items():
+        samples, bound = run.watch.samples[provider], run.bounds[provider]
+        last = samples[-1]
+        served = last.requests - last.refused
         first = run.watch.seconds_until(provider, 1)
-        early, late, last = (
+        early, late, end = (
             run.watch.seconds_until(provider, part * served) for part in (0.05, 0.95, 1.0)
         )
-        rate = run.limits[provider]
-        middle = 0.9 * served / (late - early) if late > early else 0.0
         notes.append(
-            f"{NAMES[provider]}: {units} needed, {served} served; first after {first:.1f} s; 5 % "
-            f"after {early:.1f} s, {early - 0.05 * served / rate:+.1f} s; then {middle:.2f}/s, "
-            f"{middle / rate:.1%} of the limit, {late - early - 0.9 * served / rate:+.1f} s; the "
-            f"last 5 % {last - late - 0.05 * served / rate:+.1f} s; last after {last:.1f} s, "
-            f"{last / run.bounds[provider]:.3f} of the bound"
+            f"{NAMES[provider]}: {needed} needed, {served} served, {last.refused} refused; first"
+            f" after {first:.1f} s; 5 % after {early:.1f} s, 95 % after {late:.1f} s; last after"
+            f" {end:.1f} s, {end / max(bound, 1):.3f} of the bound of {bound:.0f} s"
             + (f"; finished after {run.finished[provider]:.0f} s" if run.finished else "")
         )
     return notes
@@ -431,7 +477,7 @@ ROWS: list[tuple[str, Callable[[Run], str]]] = [
     ("bound forced by the quota", lambda run: f"{run.bound:.0f} s"),
     ("ratio to it", lambda run: "-" if run.failed else f"{run.wall / run.bound:.3f}"),
     ("requests", lambda run: str(run.requests)),
-    ("of these not needed", lambda run: str(run.requests - sum(run.units.values()))),
+    ("of these not needed", lambda run: str(run.requests - sum(run.needed.values()))),
     ("refused (429, 503)", lambda run: str(run.refused)),
     ("refused share", lambda run: f"{run.refused / max(run.requests, 1):.3%}"),
     ("errors", lambda run: str(run.errors.total())),

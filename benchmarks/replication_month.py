@@ -1,5 +1,6 @@
 """The month that is replicated before and after: customers, documents, and what must arrive."""
 
+import json
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +16,45 @@ from local.cloud.client import Cloud
 from local.providers.accounts import open_account
 from local.providers.client import Simulator
 from replication.rules.due_dates import BusinessCalendar
+from replication.rules.limits import documented, limits_of
 from replication.rules.paths import document_path, folder_names, folders_of
 from replication.rules.periods import Period
 from replication.rules.templates import known, render
 from shared.customers import Customer, Entity, StorageAccount
 
-PROFILES = {"webdav": "nextcloud", "s3": "s3"}
-NAMES = {"webdav": "Nextcloud", "s3": "S3"}
+PROFILES = {
+    "webdav": "nextcloud",
+    "s3": "s3",
+    "dropbox": "dropbox",
+    "drive": "drive",
+    "graph": "graph",
+    "box": "box",
+}
+NAMES = {
+    "webdav": "Nextcloud",
+    "s3": "S3",
+    "dropbox": "Dropbox",
+    "drive": "Drive",
+    "graph": "Graph",
+    "box": "Box",
+}
+RATES: dict[str, dict[str, float]] = {
+    "webdav": {"server": 5},
+    "s3": {"server": 8},
+    "dropbox": {"account": 0.5},
+    "drive": {"provider": 5, "account": 1},
+    "graph": {"tenant": 1},
+    "box": {"account": 0.5, "uploads": 0.25},
+}
+"""The limits in units a second, by provider and scope: those that are documented would be far too
+high for a laptop.
+"""
+
+OF_ALL = frozenset({"server", "provider"})
+"""Scopes in which all customers' requests count; in all others each customer has a quota."""
+
+_OWN_NAMES = {"s3": {"server": "server"}, "graph": {"tenant": "provider"}}
+_UNLIMITED = {"s3": ("writes", "reads"), "drive": ("uploaded bytes",), "graph": ("spikes",)}
 FOLDERS = (
     *("Bank", "Payroll", "Suppliers", "Customers", "Freight/Bills", "Freight/Tolls", "Fuel"),
     *("Fixed assets", "Taxes", "Contracts", "Insurance", "Übersicht"),
@@ -30,18 +63,21 @@ TEMPLATES = ("month-end-checklist", "bank-reconciliation")
 BUCKET_SECONDS = 2.0
 """For so long a provider's unused units are kept, as in local/providers/profiles.py."""
 
+_LEAST_UNITS = 4.0
+"""A bucket that held less could take no request that costs two units, or only now and then."""
+
 LATENCY = {"seconds": 0.05, "jitter": 0.03}
 """What the simulators take for an answer."""
 
 
 @dataclass
 class Month:
-    """Customers with entities at two providers. `rates` are the providers' limits in units a
-    second; customers are shared out so that each provider's quota forces about the same time.
+    """Customers with entities at some providers. `rates` are the providers' limits, as in RATES;
+    customers are shared out so that each quota of all customers forces about the same time.
     """
 
     cloud: Cloud
-    rates: dict[str, float]
+    rates: dict[str, dict[str, float]]
     number: int
     entities_each: int
     documents_each: int
@@ -57,13 +93,9 @@ class Month:
 
     def __post_init__(self) -> None:
         chance = random.Random(self.seed)
-        share = self.rates["webdav"] / sum(self.rates.values())
-        of_webdav = min(max(round(self.number * share), 1), self.number - 1)
-        for number in range(self.number):
+        for number, provider in enumerate(shared_out(self.number, self.rates)):
             customer_id = f"m{number:03}"
-            # Mixed, as customers are.
-            before, after = (number * of_webdav // self.number, (number + 1) * of_webdav)
-            self.customers[customer_id] = "webdav" if after // self.number > before else "s3"
+            self.customers[customer_id] = provider
             self.entities[customer_id] = [
                 self._entity(chance, customer_id, each) for each in range(self.entities_each)
             ]
@@ -110,9 +142,11 @@ class Month:
         with ExitStack() as stack:
             simulators = {
                 provider: stack.enter_context(
-                    Simulator(profile, folder / provider, settings=self._settings(provider))
+                    Simulator(
+                        PROFILES[provider], folder / provider, settings=self._settings(provider)
+                    )
                 )
-                for provider, profile in PROFILES.items()
+                for provider in self.rates
             }
             table = self.cloud.outputs["CustomersTableName"]
             for customer_id, provider in self.customers.items():
@@ -123,9 +157,8 @@ class Month:
             yield simulators
 
     def _settings(self, provider: str) -> dict[str, Any]:
-        limits: list[dict[str, Any]] = [limit_of(self.rates[provider])]
-        if provider == "s3":
-            limits += [{"scope": "writes", "units": None}, {"scope": "reads", "units": None}]
+        limits = limits_at(provider, self.rates[provider])
+        limits += [{"scope": scope, "units": None} for scope in _UNLIMITED.get(provider, ())]
         return {"limits": limits, "latency": LATENCY}
 
     def _store(self, table: str, customer_id: str, account: StorageAccount) -> None:
@@ -143,13 +176,28 @@ class Month:
             if own == provider
         )
 
-    def units(self, provider: str, period: Period) -> int:
-        """Requests that are needed if each is made once: one for each folder and document."""
-        return sum(
-            len(self.wanted(customer_id, period))
-            for customer_id, own in self.customers.items()
-            if own == provider
+    def requests(self, provider: str, period: Period) -> int:
+        """How many are needed if each folder and each document takes one."""
+        return sum(len(self.wanted(one, period)) for one in self._of(provider))
+
+    def units(self, provider: str, scope: str, period: Period) -> int:
+        """What these requests cost in a scope, of whoever has the most to do in it."""
+        limit = next(
+            one
+            for one in limits_of(provider, limits_text({provider: {scope: 1}}))
+            if one.scope == scope
         )
+        costs = [
+            sum(
+                limit.cost("create_folder" if content is None else "upload")
+                for content in self.wanted(customer_id, period).values()
+            )
+            for customer_id in self._of(provider)
+        ]
+        return round(sum(costs) if scope in OF_ALL else max(costs, default=0))
+
+    def _of(self, provider: str) -> list[str]:
+        return [customer_id for customer_id, own in self.customers.items() if own == provider]
 
     # --- after
 
@@ -182,7 +230,7 @@ class Month:
         for customer_id, provider in self.customers.items():
             wanted = self.wanted(customer_id, period)
             there = {
-                _without_bucket(path, provider): None if path.endswith("/") else entry["sha256"]
+                _below_place(path, provider): None if path.endswith("/") else entry["sha256"]
                 for path, entry in trees[provider][customer_id].items()
             }
             there.pop("", None)
@@ -194,15 +242,71 @@ class Month:
         return faults
 
 
-def _without_bucket(path: str, provider: str) -> str:
+def _below_place(path: str, provider: str) -> str:
     """Below the place where a customer's books are; a folder without the `/` that S3 gives it."""
     return path.partition("/")[2].rstrip("/") if provider == "s3" else path
 
 
-def limit_of(rate: float) -> dict[str, Any]:
-    """A simulator's limit: a bucket that holds the units of BUCKET_SECONDS."""
-    size = {"units": rate * BUCKET_SECONDS, "seconds": BUCKET_SECONDS}
-    return {"scope": "server", "per": "all", "shape": "bucket"} | size
+def shared_out(number: int, rates: dict[str, dict[str, float]]) -> list[str]:
+    """A provider for each of so many customers, mixed as customers are, one of each at least."""
+    of_all = {
+        provider: min(rate for scope, rate in own.items() if scope in OF_ALL)
+        for provider, own in rates.items()
+        if OF_ALL & own.keys()
+    }
+    usual = sum(of_all.values()) / len(of_all) if of_all else 1.0
+    weights = {provider: of_all.get(provider, usual) for provider in rates}
+    given = dict.fromkeys(rates, 0)
+    order = []
+    for _ in range(number):
+        # Whoever is furthest behind its share is next.
+        provider = min(rates, key=lambda one: (given[one] + 0.5) / weights[one])
+        given[provider] += 1
+        order.append(provider)
+    return order
+
+
+def limits_at(provider: str, rates: dict[str, float]) -> list[dict[str, Any]]:
+    """A simulator's limits: buckets that hold the units of BUCKET_SECONDS."""
+    limits = []
+    for scope, rate in rates.items():
+        units = max(rate * BUCKET_SECONDS, _LEAST_UNITS)
+        limits.append(
+            {
+                "scope": _OWN_NAMES.get(provider, {}).get(scope, scope),
+                "per": "all" if scope in OF_ALL else "account",
+                "shape": "bucket",
+                "units": units,
+                "seconds": units / rate,
+            }
+        )
+    return limits
+
+
+def limits_text(rates: dict[str, dict[str, float]]) -> str:
+    """The same limits as the parameter ProviderLimits, as published ones; what a request costs is
+    as documented.
+    """
+    limits = {
+        provider: [
+            {
+                "scope": scope,
+                "rate": rate,
+                "burst": max(rate * BUCKET_SECONDS / 2, _LEAST_UNITS / 2),
+                "published": True,
+                "costs": _costs(provider, scope),
+                "one_writer": provider == "dropbox",
+            }
+            for scope, rate in own.items()
+        ]
+        for provider, own in rates.items()
+    }
+    return json.dumps(limits, separators=(",", ":"))
+
+
+def _costs(provider: str, scope: str) -> dict[str, float]:
+    found = [one for one in documented()[provider] if one.scope == scope]
+    return dict(found[0].costs) if found else {}
 
 
 def months() -> Iterator[Period]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from local.providers.client import Simulator
 
 REFUSALS = ("429", "503")
+_FURTHER_REFUSALS = {"drive": ("403",)}
 SECONDS_BETWEEN_SAMPLES = 0.5
 
 
@@ -72,7 +73,8 @@ class Watch:
     def look(self) -> None:
         for provider, simulator in self.simulators.items():
             stats = simulator.stats()
-            refused = sum(stats["by_status"].get(status, 0) for status in REFUSALS)
+            statuses = REFUSALS + _FURTHER_REFUSALS.get(provider, ())
+            refused = sum(stats["by_status"].get(status, 0) for status in statuses)
             sample = Sample(self.seconds, stats["requests"], refused)
             self.samples.setdefault(provider, []).append(sample)
 
