@@ -21,7 +21,7 @@ from pathlib import Path
 
 from local.cloud.emulator import free_port
 from local.cloud.settings import ROOT, SERVICES
-from local.containers.private_engine import NoEngine, private_engine
+from local.containers.private_engine import NoEngine, mirror, private_engine
 from local.containers.results import Result, write_results
 
 STANDINS = Path(__file__).parent / "standins"
@@ -97,7 +97,7 @@ def build_standins(environment: dict[str, str]) -> None:
     certificates = "copy-in /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs"
     make = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={packages}"]
     make += [f"--customize-hook={certificates}", "trixie", str(archive)]
-    subprocess.run([*make, "deb http://deb.debian.org/debian trixie main"], check=True)
+    subprocess.run([*make, f"deb {mirror()} trixie main"], check=True)
     run(["docker", "import", str(archive), "standin:debian"], environment)
     archive.unlink()
     # One after another: later stages are made from earlier ones.

@@ -17,10 +17,7 @@ from pathlib import Path
 SECONDS_TO_START = 60
 SECONDS_TO_STOP = 60
 PACKAGES = ("docker.io", "iptables", "iproute2", "mmdebstrap")
-_TRIXIE = (
-    "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
-    " http://deb.debian.org/debian trixie main"
-)
+_KEYS = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 class NoEngine(Exception):
@@ -79,6 +76,20 @@ def install() -> None:
         _run("apt-get", "-qq", "install", "--yes", "--no-install-recommends", *missing, **quietly)
 
 
+def mirror() -> str:
+    """Where this machine's own packages come from, and trixie's do, too."""
+    targets = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    return mirror_among(_output("apt-get", *targets).split())
+
+
+def mirror_among(uris: list[str]) -> str:
+    """The first that is no archive of security updates alone; raises NoEngine without one."""
+    mirrors = [uri for uri in uris if not uri.rstrip("/").endswith("-security")]
+    if not mirrors:
+        raise NoEngine("apt knows no archive of packages: see /etc/apt/sources.list.d")
+    return mirrors[0]
+
+
 def _is_installed(package: str) -> bool:
     asked = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package]
     return subprocess.run(asked, capture_output=True, text=True).stdout == "installed"
@@ -90,7 +101,7 @@ def _with_compose(folder: Path) -> Path:
     lists.mkdir(parents=True)
     archives.mkdir(parents=True)
     source = folder / "apt" / "sources.list"
-    source.write_text(_TRIXIE)
+    source.write_text(f"deb [{_KEYS}] {mirror()} trixie main")
     options = [
         *("-qq", "-o", f"Dir::Etc::sourcelist={source}", "-o", "Dir::Etc::sourceparts=-"),
         *("-o", f"Dir::State::lists={lists.parent}", "-o", f"Dir::Cache={folder}/apt"),

@@ -3,7 +3,7 @@
 import pytest
 
 from local.containers import check, private_engine
-from local.containers.private_engine import NoEngine, former_rules
+from local.containers.private_engine import NoEngine, former_rules, mirror_among
 
 FILTER = """*filter
 :INPUT ACCEPT [0:0]
@@ -55,3 +55,14 @@ def test_a_check_without_an_engine_is_skipped_and_not_passed(monkeypatch, capsys
     said = capsys.readouterr().out
     assert "SKIPPED, nothing was tested: an engine of our own takes root on Debian" in said
     assert "passed" not in said
+
+
+def test_packages_come_from_where_the_machines_own_do():
+    security, own = "http://any.example/debian-security/", "http://any.example/debian/"
+
+    assert mirror_among([security, own, own]) == own
+
+
+def test_says_where_to_look_if_apt_knows_no_archive():
+    with pytest.raises(NoEngine, match="apt knows no archive"):
+        mirror_among([])
