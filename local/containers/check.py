@@ -26,6 +26,7 @@ from local.containers.results import Result, write_results
 
 STANDINS = Path(__file__).parent / "standins"
 MOCKED = ROOT / "tests" / "mocked"
+STORIES = "tests/e2e"
 PORTS = {
     "AFTERCALL_PORT": 4566,
     "AFTERCALL_NEXTCLOUD_PORT": 4571,
@@ -47,6 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.containers.check")
     parser.add_argument("--images", choices=["stand-ins", "official"], default="stand-ins")
     parser.add_argument("--engine", choices=sorted(SERVICES), help="only this one (default: all)")
+    parser.add_argument("--suite", default="", help="only those with this in their names")
     arguments = parser.parse_args()
     if sys.platform != "linux":
         return skipped("functions are built for Linux")
@@ -56,7 +58,7 @@ def main() -> int:
             environment = os.environ | variables | ports
             results = []
             for name in [arguments.engine] if arguments.engine else SERVICES:
-                for result in checked(name, environment, arguments.images):
+                for result in checked(name, environment, arguments.images, arguments.suite):
                     results.append(result)
                     write_results([result])
     except NoEngine as error:
@@ -106,15 +108,18 @@ def build_standins(environment: dict[str, str]) -> None:
         run([*compose, "build", "--quiet", standin], environment)
 
 
-def checked(name: str, environment: dict[str, str], images: str) -> Iterator[Result]:
-    """Start one engine, run every suite that is for it, and remove it."""
+def checked(name: str, environment: dict[str, str], images: str, wanted: str) -> Iterator[Result]:
+    """Start one engine, run every suite that is for it and wanted, and remove it."""
     environment = environment | {"AFTERCALL_ENGINE": name}
     cloud = [sys.executable, "-m", "local.cloud", "--engine", name]
     try:
         begin = time.monotonic()
         run([*cloud, "start"], environment)
         yield noted(name, "docker compose up --wait", "healthy", begin, images)
-        for suite in suites(name, environment):
+        chosen = [suite for suite in suites(name, environment) if wanted in suite.name]
+        if chosen and chosen[0].folder != STORIES:
+            run([*cloud, "deploy"], environment)  # Stories do that themselves.
+        for suite in chosen:
             begin = time.monotonic()
             outcome = tested(suite, environment)
             yield noted(name, suite.name, outcome, begin, images)
@@ -123,7 +128,7 @@ def checked(name: str, environment: dict[str, str], images: str) -> Iterator[Res
 
 
 def suites(name: str, environment: dict[str, str]) -> Iterator[Suite]:
-    yield Suite("deploy and whole stories", "tests/e2e", {})
+    yield Suite("deploy and whole stories", STORIES, {})
     if name == "localstack":
         if MOCKED.exists():
             port = environment["AFTERCALL_STEPFUNCTIONS_LOCAL_PORT"]

@@ -1,6 +1,6 @@
 """What `make docker-check` has found, kept beside the page that shows it.
 
-python -m local.containers.results     writes the table of docs/containers.md again
+python -m local.containers.results     writes the tables of docs/containers.md again
 """
 
 import json
@@ -12,6 +12,7 @@ from local.cloud.settings import ROOT
 
 FILE = ROOT / "docs" / "containers.json"
 PAGE = ROOT / "docs" / "containers.md"
+ANSWERS_FILE = ROOT / "docs" / "containers-functions.json"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->"
 _FAILED = re.compile(r"\b(failed|errors?|ended)\b")
 
@@ -45,6 +46,29 @@ def read_results() -> list[Result]:
     return [Result(**one) for one in json.loads(FILE.read_text())]
 
 
+def write_answers(found: dict[str, str]) -> None:
+    """Keep what each function has said to its sample event in Lambda's own image."""
+    ANSWERS_FILE.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
+
+
+def read_answers() -> dict[str, str]:
+    if not ANSWERS_FILE.exists():
+        return {}
+    answers: dict[str, str] = json.loads(ANSWERS_FILE.read_text())
+    return answers
+
+
+def table_of_answers(answers: dict[str, str]) -> str:
+    """Which functions have said what: those that returned first."""
+    by_answer: dict[str, list[str]] = {}
+    for function, said in sorted(answers.items()):
+        by_answer.setdefault(said, []).append(f"`{function.removesuffix('Function')}`")
+    lines = ["| `sam local invoke` | functions |", "|---|---|"]
+    for said in sorted(by_answer, key=lambda one: (one != "returned", one)):
+        lines.append(f"| {said} | {', '.join(by_answer[said])} |")
+    return "\n".join(lines) + "\n"
+
+
 def table(results: list[Result]) -> str:
     lines = [
         "| images | engine | test | outcome | seconds | on |",
@@ -58,15 +82,16 @@ def table(results: list[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_table(page: str, results: list[Result]) -> str:
-    """The page with the table between its marks."""
+def with_tables(page: str, results: list[Result], answers: dict[str, str]) -> str:
+    """The page with the tables between its marks."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table(results)}{END}{after}"
+    tables = f"{table(results)}\n{table_of_answers(answers)}"
+    return f"{before}{BEGIN}{tables}{END}{after}"
 
 
 def main(page: Path = PAGE) -> None:
-    page.write_text(with_table(page.read_text(), read_results()))
+    page.write_text(with_tables(page.read_text(), read_results(), read_answers()))
 
 
 if __name__ == "__main__":

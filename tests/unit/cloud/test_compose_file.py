@@ -117,7 +117,15 @@ def test_the_plugins_are_found_without_being_installed(tmp_path):
 def test_the_page_shows_what_was_found():
     page = results.PAGE.read_text()
 
-    assert page == results.with_table(page, results.read_results())
+    assert page == results.with_tables(page, results.read_results(), results.read_answers())
+
+
+def test_functions_that_have_said_the_same_are_a_row():
+    answers = {"AFunction": "returned", "BFunction": "LookupError", "CFunction": "returned"}
+
+    rows = results.table_of_answers(answers).splitlines()[2:]
+
+    assert rows == ["| returned | `A`, `C` |", "| LookupError | `B` |"]
 
 
 @pytest.mark.parametrize(
