@@ -42,12 +42,20 @@ class Answer:
         """The error's type, None where the function returned. AssertionError where there is no
         answer at all: SAM says nothing of a function that took too long.
         """
+        error: str | None = self._document.get("errorType")
+        return error
+
+    @property
+    def message(self) -> str:
+        return str(self._document.get("errorMessage", ""))
+
+    @property
+    def _document(self) -> dict[str, Any]:
         assert self.status == 0, self.log
         assert self.output.strip(), self.log
         # Whatever the function prints comes first.
         document: Any = json.loads(self.output.splitlines()[-1])
-        failed = isinstance(document, dict) and "errorType" in document
-        return document["errorType"] if failed else None
+        return document if isinstance(document, dict) else {}
 
 
 def sam_command(*arguments: str) -> list[str]:
