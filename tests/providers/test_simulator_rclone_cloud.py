@@ -88,7 +88,7 @@ def _rclone(running, way, tmp_path):
 
     def rclone(*arguments):
         command = ["rclone", "--config", str(config), "--ca-cert", str(way.certificate)]
-        command += ["--retries", "1", "--low-level-retries", "10", *arguments]
+        command += ["--retries", "3", "--low-level-retries", "10", *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_PATIENCE)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout

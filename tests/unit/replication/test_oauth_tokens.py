@@ -233,7 +233,7 @@ def test_many_at_once_refresh_once(made, stub, module):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=120)
 
     assert got == ["access-1"] * 8
     assert endpoint.given == 1
