@@ -324,7 +324,7 @@ def compare(scene: Scene) -> bool:
 
 def download(scene: Scene, path: str) -> bytes:
     account = stored_credentials(scene.cloud.endpoint, secret_name(SHOWN))
-    url = scene.simulators["webdav"].files_url(SHOWN)
+    url = scene.simulators["webdav"].own_files_url(SHOWN)
     reply = requests.get(
         f"{url}/{quote(path)}", auth=(account["username"], account["password"]), timeout=10
     )

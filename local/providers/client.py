@@ -41,6 +41,10 @@ class RunningSimulator:
         """Where an account's files begin, with no slash at the end (WebDAV)."""
         return f"{self.url}/remote.php/dav/files/{account}" if self._nextcloud else self.url
 
+    def own_files_url(self, account: str) -> str:
+        """The same, as this process finds it."""
+        return self.files_url(account).replace(self.url, self.own_url, 1)
+
     def uploads_url(self, account: str) -> str:
         """Where uploads in chunks are (Nextcloud)."""
         return f"{self.url}/remote.php/dav/uploads/{account}"
