@@ -131,14 +131,6 @@ class Box(uploading.KnownByDigest):
         named = ((BOX.read(item.name), item) for item in items if item.type == "file")
         return {name: _found(item) for name, item in named if name is not None}
 
-    def upload(
-        self, path: str, document: Document, *, there: Found | None, progress: dict[str, Any]
-    ) -> Upload:
-        return uploading.upload(self, path, document, there, progress)
-
-    def same(self, path: str, found: Found, document: Document) -> bool:
-        return uploading.same(self, path, found, document)
-
     # --- what `uploading` needs
 
     def look(self, path: str) -> Found | None:

@@ -118,14 +118,6 @@ class Drive(uploading.KnownByDigest):
         read = ((DRIVE.read(name), file) for name, file in oldest.items())
         return {name: file.found for name, file in read if name is not None}
 
-    def upload(
-        self, path: str, document: Document, *, there: Found | None, progress: dict[str, Any]
-    ) -> Upload:
-        return uploading.upload(self, path, document, there, progress)
-
-    def same(self, path: str, found: Found, document: Document) -> bool:
-        return uploading.same(self, path, found, document)
-
     # --- what `uploading` needs
 
     def look(self, path: str) -> Found | None:

@@ -84,14 +84,6 @@ class Dropbox(uploading.KnownByDigest):
         read = ((DROPBOX.read(one.name), one) for one in files)
         return {name: _found(one) for name, one in read if name is not None}
 
-    def upload(
-        self, path: str, document: Document, *, there: Found | None, progress: dict[str, Any]
-    ) -> Upload:
-        return uploading.upload(self, path, document, there, progress)
-
-    def same(self, path: str, found: Found, document: Document) -> bool:
-        return uploading.same(self, path, found, document)
-
     # --- what `uploading` needs
 
     def look(self, path: str) -> Found | None:

@@ -48,7 +48,7 @@ _PIECE_BYTES = 1024 * 1024
 _FAIL = {"@microsoft.graph.conflictBehavior": "fail"}
 
 
-class Graph:
+class Graph(uploading.Uploads):
     """See `Storage`. `location` is `<drive id>` or `<drive id>/<folder's id>`."""
 
     def __init__(
@@ -105,14 +105,6 @@ class Graph:
                 raise StorageRefused("LocationMoved", "Microsoft sends us to another host")
             url = page.next
         return found
-
-    def upload(
-        self, path: str, document: Document, *, there: Found | None, progress: dict[str, Any]
-    ) -> Upload:
-        return uploading.upload(self, path, document, there, progress)
-
-    def same(self, path: str, found: Found, document: Document) -> bool:
-        return uploading.same(self, path, found, document)
 
     # --- what `uploading` needs
 

@@ -43,7 +43,7 @@ class _Part:
     """In base64; None where the server has not told it."""
 
 
-class S3:
+class S3(uploading.Uploads):
     """See `Storage`. `location` is `<bucket>` or `<bucket>/<prefix>`."""
 
     def __init__(self, location: str, connection: Connection, meter: Meter) -> None:
@@ -97,14 +97,6 @@ class S3:
             if not reply.get("NextContinuationToken"):
                 return
             more = {"ContinuationToken": reply["NextContinuationToken"]}
-
-    def upload(
-        self, path: str, document: Document, *, there: Found | None, progress: dict[str, Any]
-    ) -> Upload:
-        return uploading.upload(self, path, document, there, progress)
-
-    def same(self, path: str, found: Found, document: Document) -> bool:
-        return uploading.same(self, path, found, document)
 
     # --- what `uploading` needs
 

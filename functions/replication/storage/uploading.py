@@ -43,25 +43,38 @@ class Client(Protocol):
         """Remove what a long upload has left at the provider."""
 
 
-class KnownByDigest:
-    """What a client has whose provider tells a hash of each file: nothing is read back."""
+class Uploads:
+    """What every client does in the same way: see `Storage`. The rest of `Client` is its own."""
+
+    def upload(
+        self: Client,
+        path: str,
+        document: Document,
+        *,
+        there: Found | None,
+        progress: dict[str, Any],
+    ) -> Upload:
+        """An AmbiguousError only where nothing can be compared."""
+        came_of_it = _attempt(self, path, document, there, progress)
+        if progress:
+            self.give_up(path, progress)
+            progress.clear()
+        return came_of_it
+
+    def same(self: Client, path: str, found: Found, document: Document) -> bool:
+        if found.size != document.size:
+            return False
+        return relation_of(self, path, found, document) == "same"
+
+
+class KnownByDigest(Uploads):
+    """A client whose provider tells a hash of each file: nothing is read back."""
 
     def sha256_of(self, path: str, found: Found) -> str | None:
         return found.sha256
 
     def read_back(self, path: str, found: Found) -> str | None:
         return found.sha256
-
-
-def upload(
-    client: Client, path: str, document: Document, there: Found | None, progress: dict[str, Any]
-) -> Upload:
-    """Do what `Storage.upload` promises; AmbiguousError only where nothing can be compared."""
-    came_of_it = _attempt(client, path, document, there, progress)
-    if progress:
-        client.give_up(path, progress)
-        progress.clear()
-    return came_of_it
 
 
 def _attempt(
@@ -160,8 +173,3 @@ def sha256_and_size(pieces: Iterable[bytes]) -> tuple[str, int]:
         digest.update(piece)
         size += len(piece)
     return digest.hexdigest(), size
-
-
-def same(client: Client, path: str, found: Found, document: Document) -> bool:
-    """Do what `Storage.same` promises."""
-    return found.size == document.size and (relation_of(client, path, found, document) == "same")

@@ -41,7 +41,7 @@ those of rclone, put it whatever the condition says; there we look before.
 """
 
 
-class WebDav:
+class WebDav(uploading.Uploads):
     """See `Storage`. `location` is the URL of a folder that is there."""
 
     def __init__(self, location: str, session: requests.Session, meter: Meter) -> None:
@@ -81,14 +81,6 @@ class WebDav:
         inside = (entry for entry in entries if not entry.is_folder)
         below = ((entry.path.removeprefix(f"{prefix}/"), entry.found) for entry in inside)
         return {name: found for name, found in below if name and "/" not in name}
-
-    def upload(
-        self, path: str, document: Document, *, there: Found | None, progress: dict[str, Any]
-    ) -> Upload:
-        return uploading.upload(self, path, document, there, progress)
-
-    def same(self, path: str, found: Found, document: Document) -> bool:
-        return uploading.same(self, path, found, document)
 
     # --- what `uploading` needs
 
