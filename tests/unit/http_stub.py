@@ -10,6 +10,13 @@ import requests
 import urllib3
 
 
+class Token:
+    """An access token that is always good."""
+
+    def token(self, refused: str | None = None) -> str:
+        return "any-token"
+
+
 class HttpStub:
     """Answers every request by `answer`, and keeps what was asked and how."""
 

@@ -5,6 +5,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.storages import Purse
+from tests.unit import http_stub
 from tests.unit.template import template
 
 from .entity_support import Entity
@@ -54,3 +56,15 @@ def around(cloud):
 def entity(load, around, context, monkeypatch):
     """An entity in a batch, and the steps that work on it."""
     return Entity(load, around, context, monkeypatch)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """What storage clients send by HTTP, and are answered."""
+    return http_stub.install(monkeypatch)
+
+
+@pytest.fixture
+def purse():
+    """A meter that pays for everything."""
+    return Purse()

@@ -8,7 +8,6 @@ import pytest
 from shared.customers import StorageAccount
 from shared.errors import StorageRefused, TransientError
 from tests.storages import BytesDocument, Purse
-from tests.unit import http_stub
 from tests.unit.aws_errors import fails_with
 from tests.unit.http_stub import in_turn, streamed
 from tests.unit.replication.test_webdav import answer, answers
@@ -43,11 +42,6 @@ def accounts(step):
 @pytest.fixture
 def open_storage(accounts):
     return accounts.open_storage
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    return http_stub.install(monkeypatch)
 
 
 def make(secrets, secret, name: str = "dana") -> None:

@@ -12,18 +12,12 @@ from replication.storage.interface import Pause, Throttled
 from replication.storage.json_api import connect
 from shared.errors import AmbiguousError, StorageRefused, TransientError
 from tests.storages import BytesDocument, Purse
-from tests.unit import http_stub
 from tests.unit.replication.test_json_api import Tokens, said
 from tests.unit.replication.test_webdav import answers
 
 DOCUMENT = BytesDocument(b"what the customer is to get")
 SHA1 = hashlib.sha1(DOCUMENT.content).hexdigest()
 HEADER = "sha=" + base64.b64encode(bytes.fromhex(SHA1)).decode()
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    return http_stub.install(monkeypatch)
 
 
 @pytest.fixture

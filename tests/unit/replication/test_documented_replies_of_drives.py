@@ -15,7 +15,7 @@ from replication.storage.hashes import Digest
 from replication.storage.interface import Found, Throttled
 from replication.storage.json_api import connect
 from shared.errors import StorageRefused, TransientError
-from tests.storages import BytesDocument, Purse
+from tests.storages import BytesDocument
 from tests.unit import http_stub
 from tests.unit.http_stub import in_turn, streamed
 from tests.unit.template import REPOSITORY
@@ -28,16 +28,6 @@ QUICKXOR = Digest("quickxor", "DodjkV2cZjefAQRiHQMbwuCGMZQ=")
 SESSION = {"sha256": LEDGER.sha256, "id": "any-id", "url": "https://uploads.example/session"}
 
 
-class Token:
-    def token(self, refused: str | None = None) -> str:
-        return "any-token"
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    return http_stub.install(monkeypatch)
-
-
 @pytest.fixture
 def small(monkeypatch):
     """Every document is a long one, and goes in parts of seven bytes."""
@@ -47,20 +37,15 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def purse():
-    return Purse()
-
-
-@pytest.fixture
 def google(purse):
-    storage = Drive("root", None, connect(Token()), purse)
+    storage = Drive("root", None, connect(http_stub.Token()), purse)
     storage._memory.ids = ["any-id"]
     return storage
 
 
 @pytest.fixture
 def microsoft(purse):
-    return Graph("b!any", None, connect(Token()), purse)
+    return Graph("b!any", None, connect(http_stub.Token()), purse)
 
 
 def reply(provider: str, given):

@@ -23,24 +23,9 @@ DOCUMENT = BytesDocument(CONTENT)
 LOST = requests.ReadTimeout()
 
 
-class Token:
-    def token(self, refused: str | None = None) -> str:
-        return "any-token"
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    return http_stub.install(monkeypatch)
-
-
-@pytest.fixture
-def purse():
-    return Purse()
-
-
 @pytest.fixture
 def connection():
-    return json_api.connect(Token())
+    return json_api.connect(http_stub.Token())
 
 
 @pytest.fixture
@@ -308,7 +293,9 @@ def test_folders_are_looked_for_once(storage, stub, connection):
 
 def test_where_a_folder_is_is_believed_for_some_minutes_only(stub, purse):
     now = [0.0]
-    connection = json_api.Connection(requests.Session(), Token(), FolderIds(lambda: now[0]))
+    connection = json_api.Connection(
+        requests.Session(), http_stub.Token(), FolderIds(lambda: now[0])
+    )
     storage = opened(connection, purse)
     in_turn(stub, listed(any_folder()), listed(), listed(any_folder(id="d2")), listed())
 

@@ -11,17 +11,11 @@ from replication.storage.interface import Found, Pause, Throttled
 from replication.storage.json_api import connect
 from shared.errors import StorageRefused, TransientError
 from tests.storages import BytesDocument, Purse
-from tests.unit import http_stub
 from tests.unit.replication.test_json_api import Tokens, said
 from tests.unit.replication.test_webdav import answer, answers
 
 DOCUMENT = BytesDocument(b"what the customer is to get")
 HASH = digest_of("dropbox", [DOCUMENT.content]).value
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    return http_stub.install(monkeypatch)
 
 
 @pytest.fixture

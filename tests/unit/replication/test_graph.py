@@ -23,21 +23,6 @@ LOST = requests.ReadTimeout()
 SESSION = "https://contoso.sharepoint.example/upload?tempauth=any"
 
 
-class Token:
-    def token(self, refused: str | None = None) -> str:
-        return "any-token"
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    return http_stub.install(monkeypatch)
-
-
-@pytest.fixture
-def purse():
-    return Purse()
-
-
 @pytest.fixture
 def storage(stub, purse):
     return opened(purse)
@@ -51,7 +36,7 @@ def in_parts(monkeypatch):
 
 
 def opened(meter: Purse, location: str = "b!drive", endpoint: str | None = None) -> Graph:
-    return Graph(location, endpoint, json_api.connect(Token()), meter)
+    return Graph(location, endpoint, json_api.connect(http_stub.Token()), meter)
 
 
 def any_item(size: int = len(CONTENT), **changes: Any) -> dict[str, Any]:

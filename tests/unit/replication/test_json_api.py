@@ -14,7 +14,6 @@ from replication.storage.json_api import Answer, Api, Reply, connect, read, safe
 from replication.storage.sending import Body
 from shared.errors import AmbiguousError, StorageRefused, TransientError
 from tests.storages import BytesDocument, Purse
-from tests.unit import http_stub
 from tests.unit.replication.test_webdav import answer, answers
 
 URL = "https://api.provider.example/2/files"
@@ -36,16 +35,6 @@ class Tokens:
 @pytest.fixture
 def tokens():
     return Tokens()
-
-
-@pytest.fixture
-def purse():
-    return Purse()
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    return http_stub.install(monkeypatch)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 from replication.storage.interface import Pause
 from shared.errors import StorageRefused, TransientError
 from shared.times import parse_time
-from tests.unit import http_stub
 from tests.unit.aws_errors import fails_with
 from tests.unit.http_stub import reply
 from tests.unit.template import client
@@ -66,11 +65,6 @@ def made(module, secrets, time):
         return module.AccessTokens(provider, NAME, url, clock=time, sleep=time.sleep)
 
     return make
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    return http_stub.install(monkeypatch)
 
 
 class Endpoint:

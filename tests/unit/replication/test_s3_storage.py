@@ -40,11 +40,6 @@ def objects(cloud):
 
 
 @pytest.fixture
-def purse():
-    return Purse()
-
-
-@pytest.fixture
 def storage(objects, purse):
     return opened(purse)
 

@@ -26,11 +26,6 @@ DOCUMENT = BytesDocument(CONTENT)
 
 
 @pytest.fixture
-def purse():
-    return Purse()
-
-
-@pytest.fixture
 def stub(monkeypatch):
     monkeypatch.setattr(webdav, "heeds_conditions", {"dav.example": True})
     return http_stub.install(monkeypatch)
