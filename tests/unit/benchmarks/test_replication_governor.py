@@ -1,15 +1,14 @@
 """The modelled governor grants what the real one grants, and asks its table for as much."""
 
 import random
-from collections import Counter
 from importlib import import_module
 
 import pytest
-from botocore.client import BaseClient
 
 from benchmarks.replication_governor import Governor as Modelled
 from benchmarks.replication_model import Overheads, Stage, Truth
 from replication.rules.quota import Limit
+from tests.unit.aws_requests import counted
 
 LIMIT = Limit(scope="provider", rate=10, burst=5, published=True)
 PROCESSES = 4
@@ -22,19 +21,7 @@ def wanted():
 
 @pytest.fixture
 def requests(monkeypatch):
-    """How often DynamoDB is asked for what; `refused` of these under a condition."""
-    counts, real = Counter(), BaseClient._make_api_call
-
-    def call(client, name, arguments):
-        counts[name] += 1
-        try:
-            return real(client, name, arguments)
-        except client.exceptions.ConditionalCheckFailedException:
-            counts["refused"] += 1
-            raise
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    return counts
+    return counted(monkeypatch)
 
 
 class Both:

@@ -11,6 +11,7 @@ from botocore.client import BaseClient
 from replication.rules.quota import Limit
 from shared.errors import TransientError
 from tests.unit.aws_errors import aws_error, fails_with, raises, reply_is_lost
+from tests.unit.aws_requests import counted
 
 NOW = 1_767_225_600.0
 
@@ -41,19 +42,7 @@ def clock():
 
 @pytest.fixture
 def requests(monkeypatch):
-    """How often DynamoDB is asked for what; `refused` of these under a condition."""
-    counts, real = Counter(), BaseClient._make_api_call
-
-    def call(client, name, arguments):
-        counts[name] += 1
-        try:
-            return real(client, name, arguments)
-        except client.exceptions.ConditionalCheckFailedException:
-            counts["refused"] += 1
-            raise
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    return counts
+    return counted(monkeypatch)
 
 
 def any_limit(**changes):

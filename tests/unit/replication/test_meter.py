@@ -2,16 +2,15 @@
 
 import json
 import math
-from collections import Counter
 from importlib import import_module
 
 import pytest
-from botocore.client import BaseClient
 
 from replication.rules.quota import Limit
 from replication.storage.interface import Meter, Pause, Throttled
 from shared.errors import TransientError
 from tests.unit.aws_errors import fails_with
+from tests.unit.aws_requests import counted
 
 NOW = 1_767_225_600.0
 RATE = 9.7
@@ -49,15 +48,7 @@ def time():
 
 @pytest.fixture
 def requests(monkeypatch):
-    """How often DynamoDB is asked for what."""
-    counts, real = Counter(), BaseClient._make_api_call
-
-    def call(client, name, arguments):
-        counts[name] += 1
-        return real(client, name, arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    return counts
+    return counted(monkeypatch)
 
 
 def any_limit(**changes):
