@@ -57,21 +57,14 @@ class Tokens:
 
     def __init__(self, folder: Path) -> None:
         self._mutex = threading.RLock()
-        self._database = sqlite3.connect(
-            folder / "tokens.sqlite", check_same_thread=False, isolation_level=None
-        )
+        self._database = sqlite3.connect(folder / "tokens.sqlite", check_same_thread=False)
         self._database.executescript(_SCHEMA)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex:
-            self._database.execute("BEGIN")
-            try:
-                yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+        """All that is done within is done at once, or not at all."""
+        with self._mutex, self._database:
+            yield self._database
 
     def give(self, account: str, client: str, refresh_token: str) -> None:
         """Make a refresh token good for an account, as if its owner had just consented."""
