@@ -289,8 +289,9 @@ def keep(service: Service, beat: Beat) -> bool:
         "beat": beat.values(),
         "beat_at": format_time(now()),
         "restarts": 0,
-        "largest": [one.model_dump() for one in beat.largest],
     }
+    if beat.largest != list(service.largest):
+        values["largest"] = [one.model_dump() for one in beat.largest]
     if service.first_forecast is None and beat.counts.get("calls") and beat.forecast:
         values["first_forecast"] = beat.forecast
     if not update_service(service, **values):

@@ -6,6 +6,7 @@ Some are started at a time, because a beat that takes long leaves the quota unus
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import batched
 from os import environ
 from typing import Any, TypedDict
@@ -48,13 +49,14 @@ def handler(event: Input, context: LambdaContext) -> Output:
     last = min(service.started + event["new"], service.batches)
     new = [Again(batch=number, attempt=0) for number in range(service.started + 1, last + 1)]
     started = 0
+    stepfunctions()  # A client may be used by all threads, but not be made by two.
     try:
-        for some in batched([*event["again"], *new], AT_ONCE, strict=False):
-            start_workers(service, some)
-            started += len(some)
-            begun = [one["batch"] for one in some if one["attempt"] == 0]
-            if begun and not update_service(service, started=begun[-1]):
-                break  # Another run has the service by now; it goes on.
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for some in batched([*event["again"], *new], AT_ONCE, strict=False):
+                started += len(list(pool.map(partial(start, service), some)))
+                begun = [one["batch"] for one in some if one["attempt"] == 0]
+                if begun and not update_service(service, started=begun[-1]):
+                    break  # Another run has the service by now; it goes on.
     except TransientError as error:
         # What is not started is left to the next beat: it must not wait for a retry of this one.
         count("StartLeftToNextBeat")
@@ -62,23 +64,12 @@ def handler(event: Input, context: LambdaContext) -> Output:
     return {"started": started}
 
 
-def start_workers(service: Service, some: tuple[Again, ...]) -> None:
-    """Start a worker for each of these batches, all at the same time."""
-
-    def start(over: Again) -> None:
-        batch = get_batch(service.replication_id, service.provider, over["batch"])
-        start_worker(batch, over["attempt"])
-
-    stepfunctions()  # A client may be used by all threads, but not be made by two.
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in pool.map(start, some):
-            pass
-
-
-def start_worker(batch: Batch, last_attempt: int) -> None:
+def start(service: Service, over: Again) -> None:
     """Take a batch up after its last attempt and start its worker; one that was begun before stays
     the only one.
     """
+    last_attempt = over["attempt"]
+    batch = get_batch(service.replication_id, service.provider, over["batch"])
     taken: Batch | None = batch
     if batch.attempt == last_attempt:
         taken = start_batch(batch, format_time(now()))
