@@ -74,7 +74,8 @@ class Work:
     - `steps` of this execution, `tally` (COUNTS of the entity);
     - `fresh`: whether the period's folder was made just now, so that nothing can be in it;
     - `again`: that folders were removed meanwhile, and are to be made again;
-    - `grants`: requests that are granted and not made, of `StorageWork`.
+    - `grants`: requests that are granted and not made, of `StorageWork`;
+    - `notes`: what its client of the storage keeps for the next step.
     """
 
     event: Input

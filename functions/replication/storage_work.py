@@ -51,7 +51,9 @@ class StorageWork(Work):
 
     @cached_property
     def storage(self) -> Storage:
-        return open_storage(self.account, self.meter)
+        storage = open_storage(self.account, self.meter)
+        storage.go_on(self.folders, self.cursor.setdefault("notes", {}))
+        return storage
 
     def is_legal(self, path: str | None, below: str) -> bool:
         """Whether the provider takes a path; noted where not. `below` is the path to report, and

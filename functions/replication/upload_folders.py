@@ -5,7 +5,6 @@ Documents are streamed from our own bucket, and what arrived is verified. What i
 left alone, whether it is the same or somebody's own; that is reported. A dry run only looks.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from replication.documents import StoredDocument
 from replication.entity_work import Input, Output, work_on
 from replication.problems import DOCUMENTS_BUCKET_NAME
+from replication.rules.paths import mark_of
 from replication.storage.interface import Found, Upload
 from replication.storage_work import StorageWork
 from shared.clients import s3, transient_failures
@@ -113,11 +113,6 @@ def upload_document(
         work.counts["bytes"] += document.size
     if outcome == "conflict":
         work.problems.append(("conflicts", name))
-
-
-def mark_of(name: str) -> str:
-    """What stands for a name where the name itself must not be."""
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def keys_below(prefix: str, after: str | None) -> Iterator[tuple[str, int]]:

@@ -145,7 +145,7 @@ def test_ids_are_asked_for_in_advance(server, folder):
         put(storage, f"{folder}/{number}/a.pdf")
 
     # Each is looked for once, the folder above too; ids are asked for once.
-    assert purse.counts() == {"find": 3 + 3 + 1 + 1, "create_folder": 3, "upload": 3}
+    assert purse.counts() == {"find": 3 + 3 + 1, "verify": 1, "create_folder": 3, "upload": 3}
 
 
 def test_a_folder_whose_replies_are_all_lost_is_made_once(server, storage, folder, somebody):

@@ -72,6 +72,11 @@ def document_path(
     return f"{folder}/{segments[-1]}"
 
 
+def mark_of(name: str) -> str:
+    """What stands for a name or a path where these must not be, as in an execution's history."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
 def _root(entity_folder: str, period: Period) -> tuple[str, ...]:
     segments = _segments(entity_folder)
     if not segments:

@@ -5,7 +5,7 @@ step: somebody may have changed them meanwhile.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,10 +42,15 @@ class Account:
         self._account = account
         self._meter = meter
         self._storage = _storage(account, meter)
+        self._entity: tuple[Sequence[str], dict[str, Any]] = ((), {})
         self._may_renew = True
 
     def illegal(self, path: str) -> str | None:
         return self._storage.illegal(path)
+
+    def go_on(self, folders: Sequence[str], notes: dict[str, Any]) -> None:
+        self._entity = (folders, notes)
+        self._storage.go_on(folders, notes)
 
     def create_folder(self, path: str) -> bool:
         return self._ask(lambda storage: storage.create_folder(path))
@@ -83,6 +88,7 @@ class Account:
         forget(self._account)
         _keep(self._account, credentials)
         self._storage = _storage(self._account, self._meter)
+        self._storage.go_on(*self._entity)
         return True
 
 

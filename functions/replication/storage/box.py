@@ -7,13 +7,14 @@ compares that with what has arrived, so nothing is read back. Names are the same
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
 from replication.storage import uploading
 from replication.storage.box_errors import CHECKSUM_MISMATCH, NotThere, conflict_in, meaning
+from replication.storage.folder_ids import EntityFolderIds
 from replication.storage.hashes import Digest
 from replication.storage.interface import Document, Found, Meter, Operation, Pause, Upload
 from replication.storage.json_api import Answer, Api, Connection, Reply, by_status, read
@@ -91,11 +92,14 @@ class Box(uploading.KnownByDigest):
         own = endpoint.rstrip("/") if endpoint else None
         self._api_url = f"{own or API_URL}/2.0"
         self._upload_url = f"{own or UPLOAD_URL}/api/2.0/files"
-        self._ids = connection.folder_ids
+        self._ids = EntityFolderIds(connection.folder_ids)
         self._api = Api(connection, meter, meaning)
 
     def illegal(self, path: str) -> str | None:
         return illegal(path, BOX, LONGEST_NAME)
+
+    def go_on(self, folders: Sequence[str], notes: dict[str, Any]) -> None:
+        self._ids.go_on(folders, notes.setdefault("folders", {}))
 
     def create_folder(self, path: str) -> bool:
         above, _, name = path.rpartition("/")

@@ -2,21 +2,22 @@
 
 Drive knows files by ids: a path is found out folder by folder, and what was found is kept for some
 minutes. Names may occur twice in a folder, and nothing can be put on condition that its name is
-free. So it is looked before anything is made, and an id is asked for beforehand: who makes the same
-once more, because the reply was lost, is told that the id is taken. Where there are two of a name
-nevertheless, the oldest is meant.
+free. So an id is asked for beforehand: who makes the same once more, because the reply was lost, is
+told that the id is taken. And it is looked before anything is made, but where drive_keys.py says
+that there is no need. Where there are two of a name nevertheless, the oldest is meant.
 """
 
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 from replication.storage import drive_replies, uploading
+from replication.storage.drive_keys import Keys
 from replication.storage.drive_replies import (
     FILE_FIELDS,
     FOLDER,
@@ -26,6 +27,7 @@ from replication.storage.drive_replies import (
     NotThere,
     Page,
 )
+from replication.storage.folder_ids import EntityFolderIds
 from replication.storage.interface import Document, Found, Meter, Upload
 from replication.storage.json_api import Answer, Api, Connection
 from replication.storage.names import DRIVE, illegal
@@ -66,7 +68,7 @@ class Memory:
 
 
 class _IdSpent(Exception):
-    """An id is taken, and what has it cannot be seen: it was made, and removed for good."""
+    """An id is taken, and not by what was to be made: that is gone, or something else has it."""
 
 
 _memories: WeakKeyDictionary[Connection, Memory] = WeakKeyDictionary()
@@ -81,23 +83,41 @@ class Drive(uploading.KnownByDigest):
         self._root = location
         self._base = (endpoint or GOOGLE).rstrip("/")
         self._api = Api(connection, meter, drive_replies.meaning)
-        self._folders = connection.folder_ids
+        self._folders = EntityFolderIds(connection.folder_ids)
         self._memory = _memories.setdefault(connection, Memory())
+        self._keys = Keys((), {}, self._new_ids)
 
     def illegal(self, path: str) -> str | None:
         if path.count("/") >= DEEPEST:
             return f"has more than {DEEPEST} folders below each other"
         return illegal(path, DRIVE, LONGEST_NAME)
 
+    def go_on(self, folders: Sequence[str], notes: dict[str, Any]) -> None:
+        written = [DRIVE.path_written(folder) for folder in folders]
+        self._folders.go_on(written, notes.setdefault("folders", {}))
+        self._keys = Keys(written, notes, self._new_ids)
+
     def create_folder(self, path: str) -> bool:
+        """True as well where it was made under the id that is noted for it."""
         written = DRIVE.path_written(path)
         above, _, name = written.rpartition("/")
 
         def make(parent: str) -> bool:
-            there = self._oldest(parent, name, folders=True)
-            folder = there or self._made(written, parent)
+            key = self._keys.of_folder(written)
+            if key is None or not self._keys.made(parent):
+                there = self._oldest(parent, name, folders=True)
+                if there is not None:
+                    self._folders.put(written, there.id)
+                    return there.id == key
+            try:
+                folder = self._made(written, parent, key)
+            except _IdSpent:
+                if key is None:
+                    raise _id_spent() from None
+                self._keys.give_up()
+                return make(parent)
             self._folders.put(written, folder.id)
-            return there is None
+            return True
 
         made = self._in_folder(above, make)
         if made is None:
@@ -133,23 +153,50 @@ class Drive(uploading.KnownByDigest):
         `progress` has the id that the file gets, and where a long one goes. While it has an id,
         whatever has that id is ours.
         """
-        if progress.get("sha256") != document.sha256:
+        if progress and progress["sha256"] != document.sha256:
             progress.clear()
+            self._keys.give_up()  # What was sent before may have arrived.
         written = DRIVE.path_written(path)
+        if self._keys.made(self._folders.get(written.rpartition("/")[0])):
+            file = self._sent_under_key(written, document, progress)
+            if file is not None:
+                return self._verified(file, document, progress)
         there = self._file(written)
-        if there is None:
-            return self._verified(self._sent(written, document, progress), document, progress)
-        if there.id != progress.get("id"):
+        if there is not None and there.id != progress.get("id"):
             return None
-        return self._verified(_seen(there), document, progress)
+        try:
+            file = _seen(there) if there else self._sent(written, document, progress)
+        except _IdSpent:
+            progress.clear()
+            raise _id_spent() from None
+        return self._verified(file, document, progress)
 
     def give_up(self, path: str, progress: dict[str, Any]) -> None:
         """What has arrived of a long upload can be seen by nobody, and Google removes it."""
 
     # --- sending
 
+    def _sent_under_key(
+        self, path: str, document: Document, progress: dict[str, Any]
+    ) -> File | None:
+        """The file that has come of it; None where its id is good for nothing any more."""
+        if not progress:
+            progress |= {"sha256": document.sha256, "id": self._keys.of_next_document()}
+        try:
+            file = self._sent(path, document, progress)
+        except _IdSpent:
+            file = None
+        if file is None or file.trashed:
+            progress.clear()
+            self._keys.give_up()
+            return None
+        return file
+
     def _sent(self, path: str, document: Document, progress: dict[str, Any]) -> File:
-        """The file that has come of it; where the reply is lost, its id finds out."""
+        """The file that has come of it; where the reply is lost, its id finds out.
+
+        Raises _IdSpent.
+        """
         above, _, name = path.rpartition("/")
         if "id" not in progress:
             progress |= {"sha256": document.sha256, "id": self._new_id()}
@@ -163,10 +210,7 @@ class Drive(uploading.KnownByDigest):
         try:
             file = self._in_folder(above, send)
         except AmbiguousError as error:
-            file = self._with_id_after(error, progress["id"])
-        except _IdSpent:
-            progress.clear()
-            raise _id_spent() from None
+            file = self._with_id_after(error, progress["id"], name)
         if file is None:
             raise _folder_gone()
         return file
@@ -189,7 +233,7 @@ class Drive(uploading.KnownByDigest):
             body=body,
             in_doubt=True,
         )
-        return self._with_taken_id(said["id"]) if answer.status == 409 else answer.read(File)
+        return self._with_taken_id(said) if answer.status == 409 else answer.read(File)
 
     def _sent_in_parts(
         self, said: dict[str, Any], document: Document, progress: dict[str, Any]
@@ -225,7 +269,7 @@ class Drive(uploading.KnownByDigest):
             document=said,
         )
         if answer.status == 409:
-            return self._with_taken_id(said["id"])
+            return self._with_taken_id(said)
         progress["url"] = answer.headers["Location"]
         return 0
 
@@ -269,13 +313,15 @@ class Drive(uploading.KnownByDigest):
 
     # --- folders
 
-    def _made(self, path: str, parent: str) -> File:
-        """Make a folder, and once more with the same id if the reply is lost: there is one then."""
+    def _made(self, path: str, parent: str, key: str | None) -> File:
+        """Make a folder, and once more with the same id if the reply is lost: there is one then.
+        Raises _IdSpent.
+        """
         making = self._memory.making
-        if path not in making:
+        if key is None and path not in making:
             making[path] = self._new_id()
         said = {
-            "id": making[path],
+            "id": key or making[path],
             "name": path.rpartition("/")[2],
             "mimeType": FOLDER,
             "parents": [parent],
@@ -286,9 +332,11 @@ class Drive(uploading.KnownByDigest):
             except AmbiguousError:
                 folder = self._folder_created(said)
         except _IdSpent:
-            del making[path]
-            raise _id_spent() from None
-        del making[path]
+            making.pop(path, None)
+            raise
+        making.pop(path, None)
+        if folder.trashed and key is not None:
+            raise _IdSpent
         if folder.trashed:  # So is the folder above.
             raise _location_missing() if parent == self._root else NotThere
         return folder
@@ -300,7 +348,7 @@ class Drive(uploading.KnownByDigest):
             document=said,
             in_doubt=True,
         )
-        return self._with_taken_id(said["id"]) if answer.status == 409 else answer.read(File)
+        return self._with_taken_id(said) if answer.status == 409 else answer.read(File)
 
     def _in_folder[T](self, path: str, action: Callable[[str], T]) -> T | None:
         """Do something with a folder's id, once more where an id that was kept is good no longer.
@@ -369,18 +417,20 @@ class Drive(uploading.KnownByDigest):
 
     def _with_id(self, file_id: str) -> File:
         url = self._url(f"{_FILES}/{file_id}", fields=FILE_FIELDS)
-        return _seen(self._api.ask("find", "GET", url, (200,)).read(File))
+        return _seen(self._api.ask("verify", "GET", url, (200,)).read(File))
 
-    def _with_taken_id(self, file_id: str) -> File:
+    def _with_taken_id(self, said: dict[str, Any]) -> File:
+        """What has an id that is taken, if it is what was to be made. Raises _IdSpent."""
         try:
-            return self._with_id(file_id)
+            file = self._with_id(said["id"])
         except NotThere:
             raise _IdSpent from None
+        return _with_name(file, said["name"])
 
-    def _with_id_after(self, lost: AmbiguousError, file_id: str) -> File:
+    def _with_id_after(self, lost: AmbiguousError, file_id: str, name: str) -> File:
         """The file whose creation nobody has heard of; TransientError where it was not made."""
         try:
-            return self._with_id(file_id)
+            return _with_name(self._with_id(file_id), name)
         except NotThere:
             raise TransientError("UploadBrokeOff", "the connection ended too early") from None
         except TransientError as error:
@@ -389,9 +439,12 @@ class Drive(uploading.KnownByDigest):
     def _new_id(self) -> str:
         """An id that nothing has, from those that were asked for in advance."""
         if not self._memory.ids:
-            url = f"{self._base}{_FILES}/generateIds?count={IDS_AT_ONCE}&space=drive"
-            self._memory.ids = list(self._api.ask("find", "GET", url, (200,)).read(Ids).ids)
+            self._memory.ids = self._new_ids(IDS_AT_ONCE)
         return self._memory.ids.pop()
+
+    def _new_ids(self, number: int) -> list[str]:
+        url = f"{self._base}{_FILES}/generateIds?count={number}&space=drive"
+        return list(self._api.ask("verify", "GET", url, (200,)).read(Ids).ids)
 
     def _url(self, path: str, **query: str) -> str:
         return f"{self._base}{path}?{urlencode(_EVERYWHERE | query)}"
@@ -411,6 +464,12 @@ def _came_of_part(answer: Answer) -> int | File:
 
 def _seen(file: File) -> File:
     return file.model_copy(update={"seen_later": True})
+
+
+def _with_name(file: File, name: str) -> File:
+    if file.name != name:
+        raise _IdSpent
+    return file
 
 
 def _quoted(text: str) -> str:

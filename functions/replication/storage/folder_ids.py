@@ -1,11 +1,14 @@
 """The ids of an account's folders, for providers that know folders by these alone.
 
-They are kept for some minutes: until then a folder that has been moved or renamed is still the
-one that was meant. One that is gone is noticed at once, as the provider does not know it any more.
+A process keeps them for some minutes, and an entity's steps as long as they go on: until then a
+folder that has been moved or renamed is still the one that was meant. One that is gone is noticed
+at once, as the provider does not know it any more.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from replication.rules.paths import mark_of
 
 KEPT_SECONDS = 300.0
 MOST_KEPT = 10_000
@@ -29,3 +32,31 @@ class FolderIds:
 
     def clear(self) -> None:
         self._ids.clear()
+
+
+class EntityFolderIds:
+    """What is kept of an account, and the ids of an entity's folders, which are noted as well.
+
+    Notes go from step to step, whichever process does it, and so have marks in the place of paths.
+    """
+
+    def __init__(self, kept: FolderIds) -> None:
+        self._kept = kept
+        self._marks: dict[str, str] = {}
+        self._noted: dict[str, str] = {}
+
+    def go_on(self, folders: Iterable[str], noted: dict[str, str]) -> None:
+        self._marks = {folder: mark_of(folder) for folder in folders}
+        self._noted = noted
+
+    def get(self, path: str) -> str | None:
+        return self._noted.get(self._marks.get(path, "")) or self._kept.get(path)
+
+    def put(self, path: str, folder_id: str) -> None:
+        self._kept.put(path, folder_id)
+        if path in self._marks:
+            self._noted[self._marks[path]] = folder_id
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self._noted.clear()

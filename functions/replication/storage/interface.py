@@ -11,7 +11,7 @@ a client knows nothing of quotas. What a request can come to:
   out, and does no harm.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -99,6 +99,14 @@ class Storage(Protocol):
         """Why the provider takes no such path, in words that go on from the path; None if it does.
 
         Asks nobody."""
+
+    def go_on(self, folders: Sequence[str], notes: dict[str, Any]) -> None:
+        """Whatever is asked from now on is for an entity with these folders. Asks nobody.
+
+        `notes` is JSON, empty at first, in which a client keeps what the entity's next step would
+        have to find out once more. A client may raise a Pause to have them kept before it goes on.
+        What is lost of them costs requests, and nothing else.
+        """
 
     def create_folder(self, path: str) -> bool:
         """Make one folder; False where there is one already, if the provider tells.

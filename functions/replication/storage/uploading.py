@@ -6,7 +6,7 @@ somebody else's and left alone.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 from replication.storage.hashes import Digest, HashName, digest_of
@@ -45,6 +45,9 @@ class Client(Protocol):
 
 class Uploads:
     """What every client does in the same way: see `Storage`. The rest of `Client` is its own."""
+
+    def go_on(self, folders: Sequence[str], notes: dict[str, Any]) -> None:
+        """To most providers a path says all."""
 
     def upload(
         self: Client,

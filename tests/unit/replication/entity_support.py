@@ -38,6 +38,9 @@ class FakeStorage:
         self.parts: dict[str, bytes] = {}
         """What has arrived of documents that are sent in parts."""
 
+        self.notes: dict[str, Any] = {}
+        """What goes from step to step."""
+
     def _request(self, operation: str, path: str) -> None:
         assert self.meter is not None
         self.meter.spend(operation)
@@ -51,6 +54,9 @@ class FakeStorage:
 
     def illegal(self, path: str) -> str | None:
         return next((why for sign, why in self.not_possible.items() if sign in path), None)
+
+    def go_on(self, folders: Any, notes: dict[str, Any]) -> None:
+        self.notes = notes
 
     def create_folder(self, path: str) -> bool:
         self._request("create_folder", path)

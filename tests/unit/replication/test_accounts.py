@@ -144,6 +144,26 @@ def test_a_changed_secret_is_read_when_the_old_one_is_refused(secrets, stub, ope
     assert senders(stub) == ["Bearer old", "Bearer old", "Bearer new", "Bearer new"]
 
 
+def test_a_client_with_new_credentials_goes_on_with_the_same_entity(
+    secrets, stub, open_storage, monkeypatch
+):
+    gone_on = []
+    client = import_module("replication.storage.webdav").WebDav
+    monkeypatch.setattr(client, "go_on", lambda self, *entity: gone_on.append((self, *entity)))
+    make(secrets, {"token": "old"})
+    answers(stub, answer(401), answer(201))
+    storage = open_storage(WEBDAV, Purse())
+    storage.go_on(["a"], notes := {})
+    change(secrets, {"token": "new"})
+
+    storage.create_folder("a")
+
+    (first, *entity), (second, *again) = gone_on
+    assert first is not second
+    assert entity == again == [["a"], {}]
+    assert again[1] is notes
+
+
 def test_a_secret_that_is_the_same_is_not_tried_again(secrets, stub, open_storage):
     make(secrets, {"token": "old"})
     answers(stub, answer(401))

@@ -3,7 +3,7 @@
 import pytest
 
 from replication.storage import folder_ids
-from replication.storage.folder_ids import KEPT_SECONDS, FolderIds
+from replication.storage.folder_ids import KEPT_SECONDS, EntityFolderIds, FolderIds
 
 
 class Time:
@@ -49,3 +49,41 @@ def test_not_more_are_kept_than_a_process_has_room_for(ids, monkeypatch):
 
     assert ids.get("9") == "any"
     assert len(ids._ids) <= 3
+
+
+def of_entity(kept, noted):
+    ids = EntityFolderIds(kept)
+    ids.go_on(["a", "a/b"], noted)
+    return ids
+
+
+def test_what_one_process_has_noted_another_knows(ids, time):
+    noted = {}
+    of_entity(ids, noted).put("a/b", "17")
+
+    time.now += KEPT_SECONDS
+    another = of_entity(FolderIds(time), noted)
+
+    assert another.get("a/b") == "17"
+    assert another.get("a") is None
+
+
+def test_folders_of_others_are_kept_and_not_noted(ids):
+    noted = {}
+    of_entity(ids, noted).put("c", "17")
+
+    assert noted == {}
+    assert of_entity(ids, {}).get("c") == "17"
+
+
+def test_notes_hold_no_names_and_are_forgotten_with_all_else(ids):
+    noted = {}
+    entity = of_entity(ids, noted)
+    entity.put("a/b", "17")
+    assert "a" not in noted
+    assert "a/b" not in noted
+
+    entity.clear()
+
+    assert noted == {}
+    assert entity.get("a/b") is None

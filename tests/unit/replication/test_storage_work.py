@@ -88,6 +88,20 @@ def test_what_was_granted_goes_on_to_the_next_step_and_is_used_there(entity):
     assert second["cursor"]["grants"] == []
 
 
+def test_what_a_client_notes_goes_from_step_to_step(entity):
+    entity.set_up()
+    entity.storage.before["create_folder", BANK] = [
+        lambda: entity.storage.notes.update(any=1),
+        raises(Pause(None)),
+    ]
+
+    first = entity.step("create_folders")
+    entity.storage.notes = {}
+    entity.step("create_folders", first["cursor"])
+
+    assert entity.storage.notes == {"any": 1}
+
+
 def test_goes_from_one_stage_to_the_next(entity):
     entity.set_up(templates=())
     put(entity, "Bank/a.pdf")
