@@ -49,7 +49,7 @@ _ROUTES = {
     "delete_file": _route("DELETE", r"/2\.0/files/{id}", "delete"),
     "locate_content": _route("GET", r"/2\.0/files/{id}/content", "read"),
     "download": _route("GET", r"/d/1/(?P<link>[^/]+)/download", "read"),
-    "preflight": _route("OPTIONS", r"/2\.0/files(/{id})?/content", "read"),
+    "preflight": _route("OPTIONS", r"/2\.0/files(/{id})?/content/?", "read"),
     "upload": _route("POST", r"/api/2\.0/files(/{id})?/content", "upload"),
     "begin": _route("POST", r"/api/2\.0/files(/{id})?/upload_sessions", "other"),
     "put_part": _route("PUT", _SESSION, "upload"),

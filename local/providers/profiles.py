@@ -268,12 +268,29 @@ NEXTCLOUD = Profile(
     existing_folder=_ALREADY_THERE,
 )
 
+# Of newer projects, in which Google counts quota units.
+_DRIVE_WEIGHTS: dict[Kind, float] = {"find": 100, "read": 5, "download": 200, "other": 5}
+
 DRIVE = Profile(
     name="drive",
     dialect="drive",
     limits=(
-        Limit(scope="account", units=12_000, seconds=60, replies=(_DRIVE_USER,)),
-        Limit(scope="provider", units=12_000, seconds=60, per="all"),
+        Limit(
+            scope="account",
+            units=325_000,
+            seconds=60,
+            weight=50,
+            weights=_DRIVE_WEIGHTS,
+            replies=(_DRIVE_USER,),
+        ),
+        Limit(
+            scope="provider",
+            units=1_000_000,
+            seconds=60,
+            per="all",
+            weight=50,
+            weights=_DRIVE_WEIGHTS,
+        ),
         Limit(
             scope="uploaded bytes",
             units=750e9,
@@ -290,14 +307,13 @@ DRIVE = Profile(
     rotation="same",
 )
 
-_DRIVE_UNITS: dict[Kind, float] = {"find": 100, "read": 5, "download": 200, "other": 5}
-DRIVE_IN_QUOTA_UNITS = {
+DRIVE_BY_REQUESTS = {
     "limits": [
-        {"scope": "account", "units": 325_000, "weight": 50, "weights": _DRIVE_UNITS},
-        {"scope": "provider", "units": 1_000_000, "weight": 50, "weights": _DRIVE_UNITS},
+        {"scope": "account", "units": 12_000, "weight": 1, "weights": {}},
+        {"scope": "provider", "units": 12_000, "weight": 1, "weights": {}},
     ]
 }
-"""Changes of Drive's profile, for projects that began in May 2026 or later."""
+"""Changes of Drive's profile, for projects that used Drive before May 2026."""
 
 DROPBOX = Profile(
     name="dropbox",

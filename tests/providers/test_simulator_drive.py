@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from requests.exceptions import ConnectionError as Reset
 
-from local.providers.profiles import DRIVE_IN_QUOTA_UNITS
+from local.providers.profiles import DRIVE_BY_REQUESTS
 from tests.providers.cloud_drives import FOLDER, Drive
 from tests.providers.simulators import OTHER, simulator, wait_for
 
@@ -81,7 +81,7 @@ def test_rule_a_throttled_requests_count_against_the_quota(running, limited):
         "cho", client_id="the client", client_secret="its secret", refresh_token="cho's"
     )
     cho = Drive(running, {"name": "cho", "refresh_token": "cho's"})
-    running.set_limits({"limits": [{"scope": "account", "units": 1, "seconds": 1}]})
+    running.set_limits({"limits": [{"scope": "account", "units": 5, "seconds": 1}]})
     assert cho.ask("GET", "/about?fields=user").status_code == 200
 
     asked = [cho.ask("GET", "/about?fields=user").status_code for _ in range(40)]
@@ -120,9 +120,8 @@ def test_rule_c_a_day_that_is_used_up_is_told_apart(running, limited, drive):
     assert uploads[0].json()["error"]["message"] == "User rate limit exceeded."
 
 
-def test_can_count_quota_units_instead(tmp_path):
-    units = [{**limit, "units": 410} for limit in DRIVE_IN_QUOTA_UNITS["limits"]]
-    with simulator("drive", tmp_path, limits=units) as running:
+def test_counts_quota_units(tmp_path):
+    with simulator("drive", tmp_path, limits=[{"scope": "account", "units": 410}]) as running:
         drive = Drive(running)
         file = drive.upload({"name": "file"}, b"content").json()["id"]  # 50
         drive.find("trashed = false")  # 100
@@ -133,6 +132,15 @@ def test_can_count_quota_units_instead(tmp_path):
 
         assert drive.ask("GET", f"/files/{file}").status_code == 403
         assert running.stats()["throttled_by_scope"] == {"account": 1}
+
+
+def test_counts_requests_in_older_projects(tmp_path):
+    limits = [{**limit, "units": 2} for limit in DRIVE_BY_REQUESTS["limits"]]
+    with simulator("drive", tmp_path, limits=limits) as running:
+        drive = Drive(running)
+        drive.find("trashed = false")
+        assert drive.ask("GET", "/about?fields=user").status_code == 200
+        assert drive.ask("GET", "/about?fields=user").status_code == 403
 
 
 def test_rule_g_makes_a_duplicate_where_a_folder_of_that_name_is(running, drive, folder):
