@@ -42,6 +42,7 @@ from replication.rules.replication import (
     summed,
     worker_name,
 )
+from replication.storage.interface import OPERATIONS, Operation
 from shared.executions import status_of
 from shared.observability import count, logger, measure, step
 from shared.times import format_time, now, parse_time
@@ -52,6 +53,9 @@ PULSE_SECONDS = int(os.environ["PULSE_SECONDS"])
 PROVIDER_LIMITS = os.environ["PROVIDER_LIMITS"]
 PATIENCE_SECONDS = int(os.environ["WORKER_PATIENCE_SECONDS"])
 """How long a batch may show no progress until somebody looks whether its worker is still there."""
+
+PLANNED_CALLS: dict[Operation, int] = {"create_folder": 1, "upload": 1}
+"""What is guessed to be called, and how often in proportion, before anything was."""
 
 MOST_BEATS = 1000
 """Of one execution, whose history would be full after some 1,700."""
@@ -195,7 +199,8 @@ class Beat:
             per_entity = service.calls_planned / max(entities, 1)
         self.calls_left = round(per_entity * max(entities - entities_ended, 0))
         quotas = read_quotas(service.provider)
-        self.rate = rate_of(service, quotas)
+        units = units_of_call(service.provider, self.counts)
+        self.rate = rate_of(service, quotas, units)
         batches_left = service.batches - service.ended_batches
         self.mean = mean_call_seconds(
             calls,
@@ -216,7 +221,12 @@ class Beat:
             self.cooldown_until,
             self.wanted,
             self.mean,
-            slowest_scope_seconds(service, self.largest, quotas, more),
+            slowest_scope_seconds(
+                service,
+                self.largest,
+                quotas,
+                {scope: one * more for scope, one in units.items()},
+            ),
         )
 
     @property
@@ -242,14 +252,23 @@ class Beat:
         return shown
 
 
-def rate_of(service: Service, quotas: Mapping[str, Quota]) -> float:
+def units_of_call(provider: str, counts: Counts) -> dict[str, float]:
+    """What a call costs on average on each level that is limited, as those that were counted."""
+    calls = {operation: counts.get(f"{operation}_calls", 0) for operation in OPERATIONS}
+    if not any(calls.values()):
+        calls = PLANNED_CALLS
+    return {limit.scope: limit.mean_cost(calls) for limit in limits_of(provider, PROVIDER_LIMITS)}
+
+
+def rate_of(service: Service, quotas: Mapping[str, Quota], units: Mapping[str, float]) -> float:
     """Requests per second that all levels allow; of scopes that nobody has used, the ceiling."""
     levels = []
     for limit in limits_of(service.provider, PROVIDER_LIMITS):
         known = [quota.rate for key, quota in quotas.items() if key.startswith(f"{limit.scope}#")]
         number = max(service.scopes.get(limit.scope, 1), 1)
         rates = sorted(known, reverse=True)[:number]
-        levels.append(Level([*rates, *[limit.ceiling] * (number - len(rates))]))
+        unused = [limit.ceiling] * (number - len(rates))
+        levels.append(Level([*rates, *unused], units[limit.scope]))
     return effective_rate(levels)
 
 
@@ -262,24 +281,27 @@ def granted_before(largest: Largest, quotas: Mapping[str, Quota]) -> Largest:
 
 
 def slowest_scope_seconds(
-    service: Service, largest: Iterable[Largest], quotas: Mapping[str, Quota], more: float
+    service: Service,
+    largest: Iterable[Largest],
+    quotas: Mapping[str, Quota],
+    units: Mapping[str, float],
 ) -> float:
     """How long the calls take that are left in the slowest of the largest scopes.
 
-    `more` is how many times as many calls are made as were planned.
+    `units` is what a planned call comes to on each level that is limited.
     """
     seconds = [0.0]
     ceilings = {
         limit.scope: limit.ceiling for limit in limits_of(service.provider, PROVIDER_LIMITS)
     }
     for one in largest:
-        ceiling = ceilings.get(one.key.partition("#")[0])
-        if ceiling is None:
+        scope = one.key.partition("#")[0]
+        if scope not in ceilings:
             continue  # Nothing is limited on this level.
         quota = quotas.get(one.key)
         granted = quota.granted if quota else 0.0
-        left = one.calls * more - (granted - (one.granted_before or 0))
-        seconds.append(left / (quota.rate if quota else ceiling))
+        left = one.calls * units[scope] - (granted - (one.granted_before or 0))
+        seconds.append(left / (quota.rate if quota else ceilings[scope]))
     return max(seconds)
 
 

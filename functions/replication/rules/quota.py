@@ -103,6 +103,11 @@ class Limit(_Value):
     def cost(self, operation: Operation) -> float:
         return self.costs.get(operation, 1.0)
 
+    def mean_cost(self, calls: Mapping[Operation, int]) -> float:
+        """Units of a call on average, where so many calls are made for each operation."""
+        units = sum(self.cost(operation) * number for operation, number in calls.items())
+        return units / sum(calls.values())
+
 
 class Quota(_Value):
     """What is known of a scope; `version` counts the changes to what is stored."""

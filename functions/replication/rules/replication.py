@@ -28,11 +28,13 @@ type Counts = dict[str, int]
 
 COUNTS = (
     *("calls", "throttled", "folders", "uploaded", "identical", "conflicts", "illegal", "bytes"),
+    *("create_folder_calls", "find_calls", "upload_calls", "verify_calls"),
     *("waited_ms", "busy_ms"),
 )
-"""`folders` and `uploaded` are what was made, or in a dry run would be. `waited_ms` is time for
-which the quota let a step wait, `busy_ms` all other time of the worker, from when it was given the
-entity until what has come of it is noted.
+"""`calls` are requests, also told apart by what they were for. `folders` and `uploaded` are what
+was made, or in a dry run would be. `waited_ms` is time for which the quota let a step wait,
+`busy_ms` all other time of the worker, from when it was given the entity until what has come of it
+is noted.
 """
 
 

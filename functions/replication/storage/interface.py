@@ -14,12 +14,14 @@ a client knows nothing of quotas. What a request can come to:
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from replication.storage.hashes import Digest
 
 type Operation = Literal["create_folder", "find", "upload", "verify"]
 """What a request is for; providers weigh them differently."""
+
+OPERATIONS: tuple[Operation, ...] = get_args(Operation.__value__)
 
 
 class Throttled(Exception):

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -328,6 +329,32 @@ def test_a_level_without_a_limit_keeps_no_forecast_waiting(beat, around):
     beat()
 
     assert around.service().beat["forecast"] < at(60)
+
+
+def test_calls_that_cost_more_units_are_fewer_in_a_second(load, around, context):
+    """Half of them cost 2 units, and half cost 6: as planned at first, and then as counted."""
+    costs = {"create_folder": 2, "upload": 6}
+    limit = {"scope": "server", "rate": 100, "burst": 10, "published": True, "costs": costs}
+    module = load(MODULE, PROVIDER_LIMITS=json.dumps({"webdav": [limit]}))
+    event = {"replication_id": "2026-12-all", "provider": "webdav", "run": 1, "beat": 0}
+    beat = partial(module.handler, event, context)
+    largest = {"key": "server#cloud.example", "calls": 1000, "granted_before": 0}
+    own = {"scopes": {"server": 1}, "largest": [largest], "batches": 2, "started": 1}
+    around.put(any_replication(), any_service(**own, entities=100, calls_planned=1000))
+    around.put(started(any_batch()))
+    set_rate(around, 10.0)
+
+    beat()
+    planned = around.service().beat
+    counts = {"calls": 500, "create_folder_calls": 500}
+    around.put(any_service(**own, entities=100, calls_planned=1000, done=50, counts=counts))
+    set_rate(around, 10.0, granted=1000)
+    beat()
+
+    assert planned["calls_per_minute"] == 10 / 4 * 60
+    assert planned["forecast"] == at(1000 * 4 / 10)
+    assert around.service().beat["calls_per_minute"] == 10 / 2 * 60
+    assert around.service().beat["forecast"] == at(500 * 2 / 10)
 
 
 def test_publishes_what_it_has_seen_as_metrics_of_the_provider(beat, around, capsys):
