@@ -96,6 +96,9 @@ class ProviderProgress(BaseModel):
         description="Until when the provider takes no requests, of one customer at least; it goes"
         " on by itself then. Null if it takes them, or will within a minute"
     )
+    refused: str | None = Field(
+        description="Whose requests it refuses, as `2 of 40 accounts`; null where everybody's"
+    )
     forecast: str | None = Field(description="When it will have finished; null if nobody can tell")
     first_forecast: str | None
     began_at: str
@@ -189,6 +192,7 @@ def provider_progress(service: Service, opened: list[Batch]) -> ProviderProgress
         workers_wanted=int(beat.get("wanted", 0)) if running else 0,
         calls_per_minute=int(beat.get("calls_per_minute", 0)),
         refuses_until=str(beat["refuses_until"]) if running and "refuses_until" in beat else None,
+        refused=str(beat["refused"]) if running and beat.get("refused") else None,
         forecast=str(beat["forecast"]) if running and "forecast" in beat else None,
         first_forecast=service.first_forecast,
         began_at=service.began_at,
@@ -244,7 +248,9 @@ def situation_of(view: ReplicationView) -> str:
 
 def _what_follows(view: ReplicationView) -> str:
     refusing = [
-        f"{one.provider} until {one.refuses_until}" for one in view.providers if one.refuses_until
+        f"{one.provider}{f' of {one.refused}' if one.refused else ''} until {one.refuses_until}"
+        for one in view.providers
+        if one.refuses_until
     ]
     if refusing:
         return f"no requests are taken by {' and '.join(refusing)}: it goes on by itself then"

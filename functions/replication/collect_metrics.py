@@ -6,6 +6,7 @@ that the table names is the metronome; whoever comes later, or twice, changes no
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NotRequired, TypedDict
@@ -42,7 +43,7 @@ from replication.rules.replication import (
     summed,
     worker_name,
 )
-from replication.storage.interface import OPERATIONS, Operation
+from replication.storage.interface import OPERATIONS
 from shared.executions import status_of
 from shared.observability import count, logger, measure, step
 from shared.times import format_time, now, parse_time
@@ -54,9 +55,6 @@ PROVIDER_LIMITS = os.environ["PROVIDER_LIMITS"]
 PATIENCE_SECONDS = int(os.environ["WORKER_PATIENCE_SECONDS"])
 """How long a batch may show no progress until somebody looks whether its worker is still there."""
 
-PLANNED_CALLS: dict[Operation, int] = {"create_folder": 1, "upload": 1}
-"""What is guessed to be called, and how often in proportion, before anything was."""
-
 MOST_BEATS = 1000
 """Of one execution, whose history would be full after some 1,700."""
 
@@ -65,6 +63,13 @@ MOST_ATTEMPTS = 5
 
 WORTH_TELLING = 60.0
 """Seconds for which a provider takes no requests before a person is told."""
+
+PLURALS = {
+    "server": "servers",
+    "tenant": "tenants",
+    "account": "accounts",
+    "uploads": "accounts that upload",
+}
 
 LOOKED_AFTER_AT_ONCE = 20
 """How many batches without progress are looked after in one beat."""
@@ -212,6 +217,7 @@ class Beat:
         self.running = len(running)
         self.queue = service.batches - service.started
         self.cooldown_until = max((quota.cooldown_until for quota in quotas.values()), default=0.0)
+        self.refused = share_of_refused(service, quotas)
         self.largest = [granted_before(one, quotas) for one in service.largest]
         more = per_entity * entities / max(service.calls_planned, 1)
         self.ends = forecast(
@@ -249,15 +255,17 @@ class Beat:
         if self.cooldown_until > now().timestamp() + WORTH_TELLING:
             until = datetime.fromtimestamp(self.cooldown_until, UTC)
             shown["refuses_until"] = format_time(until)
+            shown["refused"] = self.refused
         return shown
 
 
 def units_of_call(provider: str, counts: Counts) -> dict[str, float]:
     """What a call costs on average on each level that is limited, as those that were counted."""
     calls = {operation: counts.get(f"{operation}_calls", 0) for operation in OPERATIONS}
+    limits = limits_of(provider, PROVIDER_LIMITS)
     if not any(calls.values()):
-        calls = PLANNED_CALLS
-    return {limit.scope: limit.mean_cost(calls) for limit in limits_of(provider, PROVIDER_LIMITS)}
+        return {limit.scope: limit.mean_cost() for limit in limits}
+    return {limit.scope: limit.mean_cost(calls) for limit in limits}
 
 
 def rate_of(service: Service, quotas: Mapping[str, Quota], units: Mapping[str, float]) -> float:
@@ -270,6 +278,22 @@ def rate_of(service: Service, quotas: Mapping[str, Quota], units: Mapping[str, f
         unused = [limit.ceiling] * (number - len(rates))
         levels.append(Level([*rates, *unused], units[limit.scope]))
     return effective_rate(levels)
+
+
+def share_of_refused(service: Service, quotas: Mapping[str, Quota]) -> str:
+    """Whose requests the provider refuses for some time, in words: empty where it is everybody's,
+    or nobody's.
+    """
+    until = now().timestamp() + WORTH_TELLING
+    refused = Counter(
+        key.partition("#")[0] for key, quota in quotas.items() if quota.cooldown_until > until
+    )
+    of_some = [
+        f"{number} of {service.scopes[level]} {PLURALS[level]}"
+        for level, number in sorted(refused.items())
+        if number < service.scopes.get(level, 1)
+    ]
+    return "" if len(of_some) < len(refused) else " and ".join(of_some)
 
 
 def granted_before(largest: Largest, quotas: Mapping[str, Quota]) -> Largest:

@@ -160,7 +160,8 @@ def planned_service(
 def batches_for(service: Service, work: list[EntityWork]) -> list[Batch]:
     limits = limits_of(service.provider, PROVIDER_LIMITS)
     rate = effective_rate(
-        Level([limit.ceiling] * service.scopes.get(limit.scope, 1)) for limit in limits
+        Level([limit.ceiling] * service.scopes.get(limit.scope, 1), limit.mean_cost())
+        for limit in limits
     )
     workers = workers_wanted(rate, FIRST_GUESS, MOST_WORKERS)
     return [

@@ -76,6 +76,10 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+PLANNED_CALLS: Mapping[Operation, int] = {"create_folder": 1, "upload": 1}
+"""What a plan takes for granted, in proportion, before any call was made."""
+
+
 class Limit(_Value):
     """What a provider allows in one scope, or a careful guess at it."""
 
@@ -103,7 +107,7 @@ class Limit(_Value):
     def cost(self, operation: Operation) -> float:
         return self.costs.get(operation, 1.0)
 
-    def mean_cost(self, calls: Mapping[Operation, int]) -> float:
+    def mean_cost(self, calls: Mapping[Operation, int] = PLANNED_CALLS) -> float:
         """Units of a call on average, where so many calls are made for each operation."""
         units = sum(self.cost(operation) * number for operation, number in calls.items())
         return units / sum(calls.values())

@@ -344,6 +344,12 @@ def test_a_batch_that_the_index_still_has_makes_nothing_less_than_none(get, arou
             f"3 of 6 entities are done, 1 failed; no requests are taken by webdav until"
             f" {at(90_000)}: it goes on by itself then.",
         ),
+        (
+            {},
+            {"beat": {"refuses_until": at(90_000), "refused": "2 of 40 accounts"}},
+            "3 of 6 entities are done, 1 failed; no requests are taken by webdav of 2 of 40"
+            f" accounts until {at(90_000)}: it goes on by itself then.",
+        ),
         ({"state": "CANCELLED"}, {}, "3 of 6 entities are done, 1 failed; the others are left"),
         (
             {"state": "FAILED", "error": "PlanAborted"},

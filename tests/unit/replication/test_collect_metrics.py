@@ -276,6 +276,21 @@ def test_a_cooldown_puts_the_forecast_off(beat, around):
 
     assert around.service().beat["forecast"] >= at(100)
     assert around.service().beat["refuses_until"] == at(100)
+    assert around.service().beat["refused"] == ""
+
+
+def test_says_of_how_many_servers_nothing_is_taken(beat, around):
+    around.put(any_replication(), any_service(scopes={"server": 3}, batches=1, started=1))
+    around.put(started(any_batch()))
+    for name, seconds in (("a", 100), ("b", 90), ("c", 60)):
+        set_rate(around, 10.0, NOW.timestamp() + seconds, scope=f"server#{name}")
+
+    beat()
+
+    assert around.service().beat["refused"] == "2 of 3 servers"
+    set_rate(around, 10.0, NOW.timestamp() + 61, scope="server#c")
+    beat()
+    assert around.service().beat["refused"] == ""
 
 
 def test_a_short_cooldown_is_not_worth_telling(beat, around):
