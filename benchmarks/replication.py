@@ -50,6 +50,7 @@ from benchmarks.replication_night import (
     LIFTED_BEFORE,
     PROVIDER,
     SECONDS_OF_NIGHT,
+    TIMES_BOUND,
     Night,
     california_moved,
 )
@@ -223,8 +224,8 @@ class Bench:
 
     @contextmanager
     def through_a_night(self, play: "Play", bound: float, folder: Path) -> Iterator[None]:
-        half = self.month.requests(PROVIDER, play.period) // 2
-        play.night = night = Night(play.watch, half, bound + SECONDS_OF_NIGHT)
+        wanted = self.month.requests(PROVIDER, play.period)
+        play.night = night = Night(play.watch, wanted, TIMES_BOUND * bound + SECONDS_OF_NIGHT)
         play.watch.every.append((1.0, night.look))
         if play.design == "after":
             play.watch.events.append((night.seconds - LIFTED_BEFORE, night.begin_next_day))
@@ -284,7 +285,7 @@ class Bench:
         needed = {one: self.month.requests(one, play.period) for one in self.month.rates}
         days = None
         if play.night and play.night.fell_at is not None:
-            days = {PROVIDER: (needed[PROVIDER] - play.night.arrived, play.night.seconds)}
+            days = {PROVIDER: (play.night.left, play.night.seconds)}
         return Run(
             design=play.design,
             scenario=play.scenario,

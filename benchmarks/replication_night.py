@@ -1,11 +1,12 @@
 """Drive's quota of a day is used up half-way, and the next day is played to begin minutes later.
 
-When half of what Drive is to get has arrived, the simulator counts the project's requests of a day
-as Drive does, and refuses all but one with 403 `dailyLimitExceeded`. Ours waits until Google's next
-day then, whose midnight is California's: Step Functions would wait for hours. So California is
-moved. The functions that talk to storage find a time zone "America/Los_Angeles" whose next midnight
-is some minutes after the beginning, by `PYTHONTZPATH`. All else is as it is, and nobody wakes up
-whoever waits. Shortly before that midnight the simulator forgets the day's quota.
+When half of what Drive is to get has arrived, or it gets late, the simulator counts the project's
+requests of a day as Drive does, and refuses all but one with 403 `dailyLimitExceeded`. Ours waits
+until Google's next day then, whose midnight is California's: Step Functions would wait for hours.
+So California is moved. The functions that talk to storage find a time zone "America/Los_Angeles"
+whose next midnight is some minutes after the beginning, by `PYTHONTZPATH`. All else is as it is,
+and nobody wakes up whoever waits. Shortly before that midnight the simulator forgets the day's
+quota.
 
 For the designs before there is no morning: they run all over again until midnight, then they are
 given up.
@@ -27,12 +28,11 @@ from local.providers.client import Simulator
 PROVIDER = "drive"
 ZONE = "America/Los_Angeles"
 SECONDS_OF_NIGHT = 90.0
-"""From when all would be done without it: others finish in the night, and it is long enough for the
-API to speak of it.
-"""
+TIMES_BOUND = 1.5
+"""Midnight is so many seconds after so many times the bound: by then others have finished."""
 
 LEAST_SECONDS = 70.0
-"""So long before midnight it falls at the latest: of less than a minute nobody is told."""
+"""So long before midnight the night falls at the latest: of less than a minute nobody is told."""
 
 LIFTED_BEFORE = 10.0
 """Seconds before midnight the simulator's quota is lifted: nobody asks for anything then."""
@@ -44,24 +44,31 @@ _SECONDS_OF_DAY = 86_400
 
 @dataclass
 class Night:
-    """Falls when so many folders and documents have arrived, and ends so many seconds after the
+    """Falls when half of all folders and documents have arrived, and ends so many seconds after the
     beginning.
     """
 
     watch: Watch
-    arrived: int
+    wanted: int
     seconds: float
+    arrived: int = 0
     fell_at: float | None = None
 
     @property
     def simulator(self) -> Simulator:
         return self.watch.simulators[PROVIDER]
 
+    @property
+    def left(self) -> int:
+        return max(self.wanted - self.arrived, 0)
+
     def look(self) -> None:
-        """Let it fall if it is time; not when it is so late that there would be no night."""
-        if self.fell_at is not None or self.watch.seconds > self.seconds - LEAST_SECONDS:
+        """Let it fall if it is time: when it gets late also before half is there."""
+        if self.fell_at is not None:
             return
-        if sum(map(len, self.simulator.tree().values())) >= self.arrived:
+        self.arrived = sum(map(len, self.simulator.tree().values()))
+        is_late = self.watch.seconds >= self.seconds - LEAST_SECONDS
+        if self.arrived >= self.wanted / 2 or is_late:
             self.fell_at = self.watch.seconds
             day = {"scope": "day", "units": 1, "seconds": _SECONDS_OF_DAY}
             self.simulator.set_limits({"limits": [day]})
@@ -72,12 +79,13 @@ class Night:
     def notes(self) -> list[str]:
         """How it was, in words."""
         if self.fell_at is None:
-            return [f"the night never fell: less than {self.arrived} folders and documents arrived"]
+            return ["the night never fell: it was over before"]
         refused = self.simulator.stats()["throttled_by_scope"].get("day", 0)
         notes = [
             f"played: {NAMES[PROVIDER]}'s quota of the day is used up after {self.fell_at:.0f} s,"
-            f" with half of all there; for our functions California is moved, and its next day"
-            f" begins after {self.seconds:.0f} s; in between {refused} requests were refused"
+            f" with {self.arrived} of {self.wanted} folders and documents there; for our functions"
+            f" California is moved, and its next day begins after {self.seconds:.0f} s; in between"
+            f" {refused} requests were refused"
         ]
         if PROVIDER in self.watch.refusals:
             at, situation = self.watch.refusals[PROVIDER]

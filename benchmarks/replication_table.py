@@ -11,7 +11,7 @@ PROVIDER_COLUMNS = (
 )
 """Requests; then seconds; then the time in times of the bound; then errors of forecasts."""
 
-WIDTHS = (10, 7, 7, 8, 8, 7, 7, 7, 7, 7, 9, 7, 13, 9)
+WIDTHS = (10, 7, 7, 8, 8, 8, 8, 8, 9, 9, 9, 7, 13, 9)
 
 
 def print_runs(runs: Sequence[Run], month: Month) -> None:

@@ -126,41 +126,44 @@ def test_a_day_begins_in_the_zone_when_it_is_told_to(tmp_path):
         assert begins.date() == now.date() + timedelta(days=1)
 
 
-def test_the_night_falls_when_half_has_arrived(monkeypatch):
+def test_the_night_falls_when_half_has_arrived():
     drive = Simulated({"m000": {"a": {}, "b": {}}, "m001": {"c": {}}})
-    watch = Watch({"drive": drive}, began=time.time() - 10)
-    night = Night(watch, arrived=4, seconds=100)
+    night = Night(Watch({"drive": drive}, began=time.time() - 10), wanted=8, seconds=100)
     night.look()
     assert (drive.limits, night.fell_at) == ([], None)
     assert "never fell" in night.notes()[0]
     drive.files["m001"]["d"] = {}
 
     night.look()
+    drive.files["m001"]["e"] = {}
     night.look()
     night.begin_next_day()
 
     assert night.fell_at == pytest.approx(10, abs=1)
+    assert night.left == 4
     assert [limit["units"] for limit in drive.limits] == [1, None]
 
 
-def test_no_night_falls_when_there_would_be_none():
+def test_the_night_falls_with_less_when_it_gets_late():
     drive = Simulated({"m000": {"a": {}}})
-    night = Night(Watch({"drive": drive}, began=time.time() - 50), arrived=1, seconds=100)
+    night = Night(Watch({"drive": drive}, began=time.time() - 31), wanted=8, seconds=100)
 
     night.look()
 
-    assert night.fell_at is None
+    assert night.fell_at == pytest.approx(31, abs=1)
+    assert night.left == 7
 
 
 def test_what_the_api_says_at_night_is_shown():
     drive = Simulated(throttled_by_scope={"day": 2})
     watch = Watch({"drive": drive})
     watch.refusals["drive"] = (61.0, "it goes on by itself then.")
-    night = Night(watch, arrived=1, seconds=100, fell_at=40.0)
+    night = Night(watch, wanted=9, seconds=100, arrived=5, fell_at=40.0)
 
     played, told = night.notes()
 
     assert "2 requests were refused" in played
+    assert "5 of 9" in played
     assert told == "the API said after 61 s: it goes on by itself then."
 
 
