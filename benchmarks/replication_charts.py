@@ -60,7 +60,7 @@ def _draw_requests(axis: Axes, run: Run, provider: str) -> None:
     served, refused = _rates(samples, width)
     times = [(number + 0.5) * width for number in range(len(served))]
     axis.bar(times, served, width, color=SERVED, label="served")
-    axis.bar(times, refused, width, bottom=served, color=REFUSED, label="refused (429, 503)")
+    axis.bar(times, refused, width, bottom=served, color=REFUSED, label="refused")
     of_all = [rate for scope, rate in run.limits[provider].items() if scope in OF_ALL]
     if of_all:
         axis.axhline(min(of_all), color=LIMIT, linewidth=1, linestyle="--", label="the limit")

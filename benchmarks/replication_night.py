@@ -84,8 +84,8 @@ class Night:
         notes = [
             f"played: {NAMES[PROVIDER]}'s quota of the day is used up after {self.fell_at:.0f} s,"
             f" with {self.arrived} of {self.wanted} folders and documents there; for our functions"
-            f" California is moved, and its next day begins after {self.seconds:.0f} s; in between"
-            f" {refused} requests were refused"
+            f" California is moved, and its next day begins after {self.seconds:.0f} s; requests"
+            f" refused in between: {refused}"
         ]
         if PROVIDER in self.watch.refusals:
             at, situation = self.watch.refusals[PROVIDER]

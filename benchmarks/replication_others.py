@@ -145,8 +145,9 @@ class Others:
     # --- locks of files
 
     def _lock(self, provider: str) -> None:
-        simulator = self.simulators[provider]
-        while not self._stop.wait(SECONDS_BETWEEN):
+        simulator, wait = self.simulators[provider], self._chance.uniform(0, SECONDS_BETWEEN)
+        while not self._stop.wait(wait):
+            wait = SECONDS_BETWEEN
             trees = simulator.tree()
             for customer_id, own in self.month.customers.items():
                 if own != provider:

@@ -85,7 +85,7 @@ ROWS: list[tuple[str, Callable[[Run], str]]] = [
     ("ratio to it", ratio),
     ("requests", lambda run: str(run.requests)),
     ("of these not needed", lambda run: str(run.requests - sum(run.needed.values()))),
-    ("refused (429, 503, Drive: 403)", lambda run: str(run.refused)),
+    ("refused", lambda run: str(run.refused)),
     ("refused share", lambda run: f"{run.refused / max(run.requests, 1):.3%}"),
     ("errors", lambda run: str(run.errors.total())),
     ("of these throttling", lambda run: share(run.errors["Throttled"], run.errors.total())),

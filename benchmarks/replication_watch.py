@@ -10,6 +10,9 @@ from local.providers.client import Simulator
 
 REFUSALS = ("429", "503")
 _FURTHER_REFUSALS = {"drive": ("403",)}
+_LOCKS_APART = frozenset({"webdav", "graph", "box"})
+"""Where a lock is met with another status, 409 or 423: that is a refusal, too."""
+
 SECONDS_BETWEEN_SAMPLES = 0.5
 
 
@@ -85,6 +88,8 @@ class Watch:
             stats = simulator.stats()
             statuses = REFUSALS + _FURTHER_REFUSALS.get(provider, ())
             refused = sum(stats["by_status"].get(status, 0) for status in statuses)
+            if provider in _LOCKS_APART:
+                refused += stats["locked"]
             sample = Sample(
                 self.seconds,
                 stats["requests"] - theirs["requests"],

@@ -109,6 +109,16 @@ def test_what_others_ask_for_is_not_ours():
     assert (sample.requests, sample.refused) == (20, 5)
 
 
+@pytest.mark.parametrize(("provider", "refused"), [("box", 5), ("dropbox", 3)])
+def test_a_lock_that_is_met_is_a_refusal_once(provider, refused):
+    stats = {"requests": 30, "by_status": {"200": 25, "409": 2, "429": 3}, "locked": 2}
+    watch = Watch({provider: Simulated(**stats)})
+
+    watch.look()
+
+    assert watch.samples[provider][0].refused == refused
+
+
 # --- the night
 
 
@@ -162,7 +172,7 @@ def test_what_the_api_says_at_night_is_shown():
 
     played, told = night.notes()
 
-    assert "2 requests were refused" in played
+    assert "refused in between: 2" in played
     assert "5 of 9" in played
     assert told == "the API said after 61 s: it goes on by itself then."
 
