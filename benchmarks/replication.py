@@ -225,9 +225,11 @@ class Bench:
     @contextmanager
     def through_a_night(self, play: "Play", bound: float, folder: Path) -> Iterator[None]:
         wanted = self.month.requests(PROVIDER, play.period)
-        play.night = night = Night(play.watch, wanted, TIMES_BOUND * bound + SECONDS_OF_NIGHT)
-        play.watch.every.append((1.0, night.look))
-        if play.design == "after":
+        midnight = TIMES_BOUND * bound + SECONDS_OF_NIGHT
+        night = Night(play.watch, wanted, midnight, has_morning=play.design == "after")
+        play.night = night
+        play.watch.every.append((2.0, night.look))
+        if night.has_morning:
             play.watch.events.append((night.seconds - LIFTED_BEFORE, night.begin_next_day))
             with california_moved(self.cloud, folder, night.seconds):
                 yield

@@ -51,6 +51,7 @@ class Night:
     watch: Watch
     wanted: int
     seconds: float
+    has_morning: bool = True
     arrived: int = 0
     fell_at: float | None = None
 
@@ -79,13 +80,17 @@ class Night:
     def notes(self) -> list[str]:
         """How it was, in words."""
         if self.fell_at is None:
-            return ["the night never fell: it was over before"]
+            return [f"all was over before {NAMES[PROVIDER]}'s quota of the day was used up"]
         refused = self.simulator.stats()["throttled_by_scope"].get("day", 0)
+        morning = (
+            "for our functions California is moved, and its next day begins after"
+            f" {self.seconds:.0f} s; requests refused in between: {refused}"
+            if self.has_morning
+            else f"no next day is played; requests refused from then on: {refused}"
+        )
         notes = [
             f"played: {NAMES[PROVIDER]}'s quota of the day is used up after {self.fell_at:.0f} s,"
-            f" with {self.arrived} of {self.wanted} folders and documents there; for our functions"
-            f" California is moved, and its next day begins after {self.seconds:.0f} s; requests"
-            f" refused in between: {refused}"
+            f" with {self.arrived} of {self.wanted} folders and documents there; {morning}"
         ]
         if PROVIDER in self.watch.refusals:
             at, situation = self.watch.refusals[PROVIDER]

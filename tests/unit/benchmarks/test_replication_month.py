@@ -141,7 +141,7 @@ def test_the_night_falls_when_half_has_arrived():
     night = Night(Watch({"drive": drive}, began=time.time() - 10), wanted=8, seconds=100)
     night.look()
     assert (drive.limits, night.fell_at) == ([], None)
-    assert "never fell" in night.notes()[0]
+    assert "all was over before" in night.notes()[0]
     drive.files["m001"]["d"] = {}
 
     night.look()
@@ -175,6 +175,15 @@ def test_what_the_api_says_at_night_is_shown():
     assert "refused in between: 2" in played
     assert "5 of 9" in played
     assert told == "the API said after 61 s: it goes on by itself then."
+
+
+def test_the_former_design_has_no_morning():
+    watch = Watch({"drive": Simulated(throttled_by_scope={"day": 40})})
+    night = Night(watch, 9, 100, has_morning=False, arrived=5, fell_at=40.0)
+
+    [played] = night.notes()
+
+    assert played.endswith("no next day is played; requests refused from then on: 40")
 
 
 # --- what is printed
