@@ -9,10 +9,15 @@ that are sent again after a backoff, as many SDKs do; `after`.
 
 scenarios: `steady`; `storm`, in which the providers refuse everything for 20 s; `halved`, in which
 their limits are halved half-way; `killed`, in which every few seconds a function's process is;
-`expired`, in which all access tokens are too old every 20 s.
+`expired`, in which all access tokens are too old every 20 s; `locked`, in which other programs of
+the customers hold locks in their storage, and at Dropbox use some of the account's quota
+(replication_others.py); `day`, in which Drive's quota of a day is used up half-way, and the next
+day is played to begin minutes later (replication_night.py).
 
-The bound takes each folder and each document for one request. Drive and Box, where a folder is
-known by an id that has to be found first, need some more.
+The bound takes each folder and each document for one request (replication_bounds.py). Drive and
+Box, where a folder is known by an id that has to be found first, need some more. That of `locked`
+leaves out what others take of a quota; that of `day` has the wait for the next day in it. The ratio
+of the whole is to the largest of the providers' bounds.
 """
 
 import argparse
@@ -20,23 +25,38 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cloud import deployed_cloud
 from benchmarks.former_replication import Former, Outcome, Settings
-from benchmarks.replication_month import (
-    BUCKET_SECONDS,
-    NAMES,
-    RATES,
-    Month,
-    limits_at,
-    limits_text,
-    months,
+from benchmarks.replication_bounds import Need, of_scenario, steady
+from benchmarks.replication_events import (
+    SECONDS_BETWEEN_KILLS,
+    SECONDS_OF_TOKENS,
+    STORM_SECONDS,
+    break_out,
+    calm_down,
+    expire,
+    halve,
+    kill_one,
 )
+from benchmarks.replication_month import NAMES, RATES, Month, limits_text, months
+from benchmarks.replication_night import (
+    LIFTED_BEFORE,
+    PROVIDER,
+    SECONDS_OF_NIGHT,
+    TIMES_BOUND,
+    Night,
+    california_moved,
+)
+from benchmarks.replication_others import ONE_WRITER, Others, seconds_between
+from benchmarks.replication_run import Run, forecast_errors, keep, said, since, workers_of
+from benchmarks.replication_table import print_runs
 from benchmarks.replication_use import Meter, Use
 from benchmarks.replication_watch import Watch
 from local.cloud import deployment
@@ -46,81 +66,14 @@ from local.cloud.settings import Instance
 from local.demo.api import Api
 from local.providers.client import Simulator
 from replication.rules.periods import Period
-from shared.times import parse_time
-from tests.processes import function_processes, handler_of, kill
 
 DESIGNS = ("before", "before-sdk", "after")
-SCENARIOS = ("steady", "storm", "halved", "killed", "expired")
-STORM_SECONDS = 20.0
-SECONDS_BETWEEN_KILLS = 8.0
-SECONDS_OF_TOKENS = 20.0
+SCENARIOS = ("steady", "storm", "halved", "killed", "expired", "locked", "day")
 SECONDS_BETWEEN_LOOKS = 2.0
 READS_OF_A_LOOK = 4
 """What the API reads of DynamoDB to show how far a replication is, for two providers."""
 
 ENDED = ("FINISHED", "FAILED", "CANCELLED")
-STORMS: dict[str, dict[str, Any]] = {
-    "webdav": {"action": "status", "status": 429, "headers": {"Retry-After": "2"}},
-    "s3": {"action": "status", "status": 503, "body": "<Error><Code>SlowDown</Code></Error>"},
-    "dropbox": {
-        "action": "status",
-        "status": 429,
-        "headers": {"Retry-After": "2", "Content-Type": "text/plain"},
-        "body": "Too many requests",
-    },
-    "drive": {
-        "action": "status",
-        "status": 403,
-        "headers": {"Content-Type": "application/json"},
-        "body": '{"error": {"code": 403, "errors": [{"domain": "usageLimits",'
-        ' "reason": "rateLimitExceeded"}]}}',
-    },
-    "graph": {
-        "action": "status",
-        "status": 429,
-        "headers": {"Retry-After": "2", "Content-Type": "application/json"},
-        "body": '{"error": {"code": "activityLimitReached"}}',
-    },
-    "box": {
-        "action": "status",
-        "status": 429,
-        "headers": {"Retry-After": "2", "Content-Type": "application/json"},
-        "body": '{"type": "error", "status": 429, "code": "rate_limit_exceeded"}',
-    },
-}
-
-
-@dataclass
-class Run:
-    """One design's month. Times are in seconds after its beginning, by provider where in a dict."""
-
-    design: str
-    scenario: str
-    wall: float
-    watch: Watch
-    bounds: dict[str, float]
-    needed: dict[str, int]
-    """Requests, if each folder and each document takes one."""
-
-    limits: dict[str, dict[str, float]]
-    requests: int
-    refused: int
-    errors: Counter[str]
-    failed: int
-    use: Use
-    faults: dict[str, int]
-    notes: list[str]
-    finished: dict[str, float]
-    forecast_errors: dict[str, dict[str, float]]
-    """By provider, of the first forecast and of that at half-way, as a share of the whole time."""
-
-    @property
-    def bound(self) -> float:
-        return max(self.bounds.values())
-
-    @property
-    def whole(self) -> bool:
-        return not any(self.faults.values())
 
 
 def main() -> None:
@@ -189,7 +142,10 @@ def parsed() -> argparse.Namespace:
     )  # fmt: skip
     number("--runs", default=12, help="of the former design at most (default: 12)")
     number("--minutes", default=15, help="after which it does not run again (default: 15)")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if "day" in arguments.scenario and PROVIDER not in arguments.providers:
+        parser.error(f"the scenario `day` is about {PROVIDER}: add it to --providers")
+    return arguments
 
 
 def parameters(arguments: argparse.Namespace, rates: dict[str, dict[str, float]]) -> dict[str, str]:
@@ -212,91 +168,112 @@ class Bench:
         folder = Path(tempfile.mkdtemp(prefix="bench-replication-"))
         print(f"{design}, {scenario}, {period}:")
         with self.month.providers(folder) as simulators:
-            watch = Watch(simulators)
-            self.prepare(scenario, watch, "replication." if design == "after" else "former.")
-            if design == "after":
-                run = self.after(scenario, period, watch)
-            else:
-                tries = self.arguments.request_tries if design == "before-sdk" else 1
-                run = self.before(design, tries, scenario, period, watch)
+            play = Play(design, scenario, period, Watch(simulators), self.needs(scenario, period))
+            with self.played(play, folder):
+                run = self.after(play) if design == "after" else self.before(play)
+            run.notes += play.notes
             run.faults = self.month.faults(simulators, period)
         return run
 
-    def prepare(self, scenario: str, watch: Watch, functions: str) -> None:
-        """What is to happen on the way."""
-        bound = max(self.bound(provider, "steady") for provider in self.month.rates)
-        if scenario == "storm":
-            watch.events.append((bound / 3, partial(break_out, watch.simulators)))
-            end = bound / 3 + STORM_SECONDS
-            watch.events.append((end, partial(calm_down, watch.simulators)))
-        elif scenario == "halved":
-            watch.events.append((bound / 2, partial(halve, watch.simulators, self.month.rates)))
-        elif scenario == "killed":
-            chance = random.Random(self.arguments.seed)
-            action = partial(kill_one, self.instance, functions, chance)
-            watch.every.append((SECONDS_BETWEEN_KILLS, action))
-        elif scenario == "expired":
-            watch.every.append((SECONDS_OF_TOKENS, partial(expire, watch.simulators, self.month)))
+    def needs(self, scenario: str, period: Period) -> dict[str, list[Need]]:
+        """What the month costs, and in `locked` what others take of Dropbox's quotas."""
+        others = {}
+        if scenario == "locked" and ONE_WRITER in self.month.rates:
+            rate = self.month.rates[ONE_WRITER]["account"]
+            others[ONE_WRITER] = 1 / seconds_between(rate)
+        return {
+            one: self.month.needs(one, period, others.get(one, 0.0)) for one in self.month.rates
+        }
 
-    def bound(self, provider: str, scenario: str, period: Period | None = None) -> float:
-        """The time that the quota itself forces: what is left after the burst, at its rate."""
-        seconds = max(
-            self.month.units(provider, scope, period or next(months())) / rate - BUCKET_SECONDS
-            for scope, rate in self.month.rates[provider].items()
-        )
-        seconds = max(seconds, 0.0)
-        if scenario == "storm":
-            return seconds + STORM_SECONDS
-        if scenario == "halved":
-            whole = max(self.bound(one, "steady", period) for one in self.month.rates) / 2
-            return whole + 2 * max(seconds - whole, 0.0)
-        return seconds
+    # --- what is to happen on the way
+
+    @contextmanager
+    def played(self, play: "Play", folder: Path) -> Iterator[None]:
+        watch, simulators = play.watch, play.watch.simulators
+        bound = max(steady(own) for own in play.needs.values())
+        match play.scenario:
+            case "storm":
+                watch.events.append((bound / 3, partial(break_out, simulators)))
+                watch.events.append((bound / 3 + STORM_SECONDS, partial(calm_down, simulators)))
+            case "halved":
+                watch.events.append((bound / 2, partial(halve, simulators, self.month.rates)))
+            case "killed":
+                functions = "replication." if play.design == "after" else "former."
+                chance = random.Random(self.arguments.seed)
+                action = partial(kill_one, self.instance, functions, chance)
+                watch.every.append((SECONDS_BETWEEN_KILLS, action))
+            case "expired":
+                watch.every.append((SECONDS_OF_TOKENS, partial(expire, simulators, self.month)))
+            case "locked":
+                with self.among_others(play):
+                    yield
+                return
+            case "day":
+                with self.through_a_night(play, bound, folder):
+                    yield
+                return
+        yield
+
+    @contextmanager
+    def among_others(self, play: "Play") -> Iterator[None]:
+        others = Others(self.month, play.watch.simulators, play.period)
+        play.watch.foreign = others.counts
+        with others.running():
+            yield
+        play.notes += others.notes()
+
+    @contextmanager
+    def through_a_night(self, play: "Play", bound: float, folder: Path) -> Iterator[None]:
+        wanted = self.month.requests(PROVIDER, play.period)
+        midnight = TIMES_BOUND * bound + SECONDS_OF_NIGHT
+        night = Night(play.watch, wanted, midnight, has_morning=play.design == "after")
+        play.night = night
+        play.watch.every.append((2.0, night.look))
+        if night.has_morning:
+            play.watch.events.append((night.seconds - LIFTED_BEFORE, night.begin_next_day))
+            with california_moved(self.cloud, folder, night.seconds):
+                yield
+        else:
+            yield
+        play.notes += night.notes()
 
     # --- designs
 
-    def before(
-        self, design: str, request_tries: int, scenario: str, period: Period, watch: Watch
-    ) -> Run:
+    def before(self, play: "Play") -> Run:
+        most_seconds = 60.0 * self.arguments.minutes
         settings = Settings(
             lambda_seconds=self.arguments.lambda_seconds,
-            request_tries=request_tries,
+            request_tries=self.arguments.request_tries if play.design == "before-sdk" else 1,
             most_runs=self.arguments.runs,
-            most_seconds=60 * self.arguments.minutes,
+            most_seconds=min(most_seconds, play.night.seconds if play.night else most_seconds),
             at_once=self.arguments.at_once,
         )
         former = Former(self.cloud, settings)
         former.deploy()
         meter = Meter(self.cloud, self.instance, "former")
-        entities = sum(map(len, self.month.entities.values()))
+        entities, watch = sum(map(len, self.month.entities.values())), play.watch
         with watch:
-            outcome = former.run(period, entities, watch, said(watch))
+            outcome = former.run(play.period, entities, watch, said(watch))
             wall = watch.seconds
-        run = self.measured(design, scenario, period, watch, wall, meter.use(outcome.looks))
+        run = self.measured(play, wall, meter.use(outcome.looks))
         run.errors, run.failed = outcome.errors, entities - outcome.done
         run.notes = former_notes(outcome, settings)
         return run
 
-    def after(self, scenario: str, period: Period, watch: Watch) -> Run:
+    def after(self, play: "Play") -> Run:
         token = issue_token(self.instance, "operator", ["operator"])
         api = Api(self.cloud.outputs["ApiBaseUrl"], token)
         meter = Meter(self.cloud, self.instance, "Replication")
-        looks, say, told = 0, said(watch), 0.0
+        period, watch = str(play.period), play.watch
         with watch:
-            asked = api.post("/replications", {"period": str(period), "all": True}, str(period))
+            asked = api.post("/replications", {"period": period, "all": True}, period)
             path = f"/replications/{asked['replication_id']}"
-            while True:
-                found = api.get(path)
-                looks += 1
-                keep(watch, found)
-                if watch.seconds - told > 10:
-                    told = watch.seconds
-                    say(found["situation"] + workers_of(found))
-                if found["state"] in ENDED:
-                    break
-                time.sleep(SECONDS_BETWEEN_LOOKS)
+            found, looks = looked_at(api, path, watch)
             wall = since(watch, found["finished_at"]) if found["finished_at"] else watch.seconds
+            if play.night:
+                play.notes.append(asked_again(api, path, found, watch))
         use = meter.use(looks * READS_OF_A_LOOK)
-        run = self.measured("after", scenario, period, watch, wall, use)
+        run = self.measured(play, wall, use)
         run.errors, run.failed = use.errors, found["failed"]
         for one in found["providers"]:
             provider, end = one["provider"], since(watch, one["finished_at"])
@@ -305,17 +282,19 @@ class Bench:
             run.notes.append(f"{NAMES[provider]}: {one['counts']}")
         return run
 
-    def measured(
-        self, design: str, scenario: str, period: Period, watch: Watch, wall: float, use: Use
-    ) -> Run:
-        last = [samples[-1] for samples in watch.samples.values()]
+    def measured(self, play: "Play", wall: float, use: Use) -> Run:
+        last = [samples[-1] for samples in play.watch.samples.values()]
+        needed = {one: self.month.requests(one, play.period) for one in self.month.rates}
+        days = None
+        if play.night and play.night.fell_at is not None:
+            days = {PROVIDER: (play.night.left, play.night.seconds)}
         return Run(
-            design=design,
-            scenario=scenario,
+            design=play.design,
+            scenario=play.scenario,
             wall=wall,
-            watch=watch,
-            bounds={one: self.bound(one, scenario, period) for one in self.month.rates},
-            needed={one: self.month.requests(one, period) for one in self.month.rates},
+            watch=play.watch,
+            bounds=of_scenario(play.scenario, play.needs, storm_seconds=STORM_SECONDS, days=days),
+            needed=needed,
             limits=self.month.rates,
             requests=sum(one.requests for one in last),
             refused=sum(one.refused for one in last),
@@ -329,79 +308,45 @@ class Bench:
         )
 
 
-# --- what happens on the way
+@dataclass
+class Play:
+    """One run, and what is to be said of it."""
+
+    design: str
+    scenario: str
+    period: Period
+    watch: Watch
+    needs: dict[str, list[Need]]
+    night: Night | None = None
+    notes: list[str] = field(default_factory=list)
 
 
-def break_out(simulators: dict[str, Simulator]) -> None:
-    for provider, simulator in simulators.items():
-        simulator.set_faults(STORMS[provider])
+def looked_at(api: Api, path: str, watch: Watch) -> tuple[dict[str, Any], int]:
+    """Look how far a replication is until it has ended; what it is then, and how many looks."""
+    looks, say, told = 0, said(watch), 0.0
+    while True:
+        found: dict[str, Any] = api.get(path)
+        looks += 1
+        keep(watch, found)
+        if watch.seconds - told > 10:
+            told = watch.seconds
+            say(found["situation"] + workers_of(found))
+        if found["state"] in ENDED:
+            return found, looks
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def calm_down(simulators: dict[str, Simulator]) -> None:
-    for simulator in simulators.values():
-        simulator.clear_faults()
+def asked_again(api: Api, path: str, found: dict[str, Any], watch: Watch) -> str:
+    """Retry what has ended: nothing failed, so nothing is to be sent."""
+    before = requests_at(watch.simulators)
+    api.post(f"{path}/retry", {}, f"retry {found['replication_id']}")
+    again, _ = looked_at(api, path, watch)
+    sent = requests_at(watch.simulators) - before
+    return f"retried when it had finished: {sent} requests were sent; {again['situation']}"
 
 
-def halve(simulators: dict[str, Simulator], rates: dict[str, dict[str, float]]) -> None:
-    for provider, simulator in simulators.items():
-        halves = {scope: rate / 2 for scope, rate in rates[provider].items()}
-        simulator.set_limits({"limits": limits_at(provider, halves)})
-
-
-def expire(simulators: dict[str, Simulator], month: Month) -> None:
-    """Make all access tokens too old, of those providers that have any."""
-    for customer_id, provider in month.customers.items():
-        if provider not in ("webdav", "s3"):
-            simulators[provider].expire_tokens(customer_id)
-
-
-def kill_one(instance: Instance, functions: str, chance: random.Random) -> None:
-    """Any function's but the API's: whoever looks how far it is would be told of the crash."""
-    living = [
-        pid
-        for pid in function_processes(instance, functions)
-        if not handler_of(pid).endswith(".api.handler")
-    ]
-    if living:
-        kill([chance.choice(living)])
-
-
-# --- what is seen
-
-
-def said(watch: Watch) -> Callable[[str], None]:
-    return lambda line: print(f"{watch.seconds:6.0f} s  {line}", flush=True)
-
-
-def workers_of(found: dict[str, Any]) -> str:
-    return " " + ", ".join(
-        f"{one['workers']} of {one['workers_wanted']} workers at {NAMES[one['provider']]}"
-        for one in found["providers"]
-    )
-
-
-def since(watch: Watch, at: str) -> float:
-    return parse_time(at).timestamp() - watch.began
-
-
-def keep(watch: Watch, found: dict[str, Any]) -> None:
-    """Keep how far it is, and the forecasts."""
-    watch.done.append((watch.seconds, found["done"]))
-    for one in found["providers"]:
-        if one["forecast"]:
-            own = watch.forecasts.setdefault(one["provider"], [])
-            own.append((watch.seconds, since(watch, one["forecast"])))
-
-
-def forecast_errors(watch: Watch, provider: dict[str, Any], end: float) -> dict[str, float]:
-    """By how much forecasts were too late (or, below 0, too early), as a share of the whole."""
-    errors = {}
-    if provider["first_forecast"]:
-        errors["first"] = (since(watch, provider["first_forecast"]) - end) / end
-    later = [said for at, said in watch.forecasts.get(provider["provider"], []) if at >= end / 2]
-    if later:
-        errors["half-way"] = (later[0] - end) / end
-    return errors
+def requests_at(simulators: dict[str, Simulator]) -> int:
+    return sum(simulator.stats()["requests"] for simulator in simulators.values())
 
 
 def former_notes(outcome: Outcome, settings: Settings) -> list[str]:
@@ -411,90 +356,6 @@ def former_notes(outcome: Outcome, settings: Settings) -> list[str]:
         f" {settings.at_once} functions at once, {settings.lambda_seconds} s for Lambda's 900;"
         f" a request is sent {settings.request_tries} times"
     ]
-
-
-# --- what is shown
-
-
-def print_runs(runs: list[Run], month: Month) -> None:
-    print()
-    print(
-        f"{month.number} customers, {sum(map(len, month.entities.values()))} entities, "
-        + ", ".join(
-            f"{NAMES[one]}: {runs[0].needed[one]} requests needed at "
-            + " and ".join(f"{rate:g}/s ({scope})" for scope, rate in own.items())
-            for one, own in month.rates.items()
-        )
-    )
-    rows = [("", *(f"{run.design}, {run.scenario}" for run in runs))]
-    rows += [(name, *(show(run) for run in runs)) for name, show in ROWS]
-    for row in rows:
-        print(f"{row[0]:34}" + "".join(f"{cell:>34}" for cell in row[1:]))
-    for run in runs:
-        for note in [*run.notes, *gap(run)]:
-            print(f"  {run.design}: {note}")
-        print(f"  {run.design}: errors {dict(run.errors.most_common())}")
-        seconds = {name: round(used) for name, used in run.use.by_function.most_common()}
-        print(f"  {run.design}: seconds of functions {seconds}")
-    print(flush=True)
-
-
-def gap(run: Run) -> list[str]:
-    """What a provider's time consists of beyond what its limits force."""
-    notes = []
-    for provider, needed in run.needed.items():
-        samples, bound = run.watch.samples[provider], run.bounds[provider]
-        last = samples[-1]
-        served = last.requests - last.refused
-        first = run.watch.seconds_until(provider, 1)
-        early, late, end = (
-            run.watch.seconds_until(provider, part * served) for part in (0.05, 0.95, 1.0)
-        )
-        notes.append(
-            f"{NAMES[provider]}: {needed} needed, {served} served, {last.refused} refused; first"
-            f" after {first:.1f} s; 5 % after {early:.1f} s, 95 % after {late:.1f} s; last after"
-            f" {end:.1f} s, {end / max(bound, 1):.3f} of the bound of {bound:.0f} s"
-            + (f"; finished after {run.finished[provider]:.0f} s" if run.finished else "")
-        )
-    return notes
-
-
-def share(part: float, whole: float) -> str:
-    return f"{part / whole:.2%}" if whole else "-"
-
-
-def forecasts_of(run: Run, which: str) -> str:
-    cells = [
-        f"{NAMES[one]} {errors[which]:+.1%}"
-        for one, errors in run.forecast_errors.items()
-        if which in errors
-    ]
-    return ", ".join(cells) or "-"
-
-
-ROWS: list[tuple[str, Callable[[Run], str]]] = [
-    ("wall time", lambda run: f"{run.wall:.0f} s" + (", given up" if run.failed else "")),
-    ("bound forced by the quota", lambda run: f"{run.bound:.0f} s"),
-    ("ratio to it", lambda run: "-" if run.failed else f"{run.wall / run.bound:.3f}"),
-    ("requests", lambda run: str(run.requests)),
-    ("of these not needed", lambda run: str(run.requests - sum(run.needed.values()))),
-    ("refused (429, 503)", lambda run: str(run.refused)),
-    ("refused share", lambda run: f"{run.refused / max(run.requests, 1):.3%}"),
-    ("errors", lambda run: str(run.errors.total())),
-    ("of these throttling", lambda run: share(run.errors["Throttled"], run.errors.total())),
-    ("entities not done", lambda run: str(run.failed)),
-    ("state transitions", lambda run: str(run.use.transitions)),
-    ("executions", lambda run: str(run.use.executions)),
-    ("Lambda invocations", lambda run: str(run.use.invocations)),
-    ("Lambda seconds", lambda run: f"{run.use.lambda_seconds:.0f}"),
-    ("Lambda GB-seconds", lambda run: f"{run.use.gb_seconds:.0f}"),
-    ("DynamoDB reads", lambda run: str(run.use.reads)),
-    ("DynamoDB writes", lambda run: str(run.use.writes)),
-    ("cost on AWS", lambda run: f"${run.use.dollars:.4f}"),
-    ("error of the first forecast", lambda run: forecasts_of(run, "first")),
-    ("error of that at half-way", lambda run: forecasts_of(run, "half-way")),
-    ("missing, extra, different", lambda run: ", ".join(map(str, run.faults.values()))),
-]
 
 
 if __name__ == "__main__":

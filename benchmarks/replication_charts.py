@@ -14,10 +14,10 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from benchmarks.replication_month import NAMES
+from benchmarks.replication_month import NAMES, OF_ALL
 
 if TYPE_CHECKING:
-    from benchmarks.replication import Run
+    from benchmarks.replication_run import Run
     from benchmarks.replication_watch import Sample
 
 SERVED, REFUSED, LIMIT = "#4878a8", "#d1495b", "#222222"
@@ -36,12 +36,16 @@ def draw(runs: Sequence[Run], folder: Path) -> Iterator[Path]:
 
 def _draw_scenario(runs: Sequence[Run], path: Path) -> None:
     providers = list(runs[0].limits)
+    columns = max(2, len(providers))
     figure, axes = pyplot.subplots(
-        len(runs) + 1, 2, figsize=(13, 3 * (len(runs) + 1)), squeeze=False, layout="constrained"
-    )
+        *(len(runs) + 1, columns), figsize=(6.5 * columns, 3 * (len(runs) + 1)), squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
     for row, run in zip(axes, runs, strict=False):
-        for axis, provider in zip(row, providers, strict=True):
+        for axis, provider in zip(row, providers, strict=False):
             _draw_requests(axis, run, provider)
+    for axis in axes[-1][2:]:
+        axis.set_axis_off()
     _draw_done(axes[-1][0], runs)
     _draw_forecasts(axes[-1][1], [run for run in runs if run.watch.forecasts])
     figure.suptitle(f"A month's replication: {runs[0].scenario}")
@@ -56,13 +60,12 @@ def _draw_requests(axis: Axes, run: Run, provider: str) -> None:
     served, refused = _rates(samples, width)
     times = [(number + 0.5) * width for number in range(len(served))]
     axis.bar(times, served, width, color=SERVED, label="served")
-    axis.bar(times, refused, width, bottom=served, color=REFUSED, label="refused (429, 503)")
-    limit = run.limits[provider]
-    axis.axhline(limit, color=LIMIT, linewidth=1, linestyle="--", label="the limit")
+    axis.bar(times, refused, width, bottom=served, color=REFUSED, label="refused")
+    of_all = [rate for scope, rate in run.limits[provider].items() if scope in OF_ALL]
+    if of_all:
+        axis.axhline(min(of_all), color=LIMIT, linewidth=1, linestyle="--", label="the limit")
     axis.axvline(run.bounds[provider], color=LIMIT, linewidth=1, linestyle=":", label="bound")
-    axis.set(
-        title=f"{run.design}: {NAMES[provider]}, {limit:g}/s", xlabel="seconds", ylabel="requests/s"
-    )
+    axis.set(title=f"{run.design}: {NAMES[provider]}", xlabel="seconds", ylabel="requests/s")
     axis.set_xlim(left=0)
 
 

@@ -137,7 +137,8 @@ class Truth:
     A bucket of `rate` x `seconds` units that is filled again in that time. If it `charges_refused`,
     a request that is refused takes units, too: whoever keeps asking stays shut out, for `seconds`
     at most. `per` says for whom there is a bucket. From `halved_after` units on the rate is half of
-    it. Within `storm`, from when to when, everything is refused.
+    it. Within `storm`, from when to when, everything is refused. After `day_after` units the day's
+    quota is used up: for `night_seconds` everything is refused, and a refusal says for how long.
     """
 
     rate: float
@@ -154,6 +155,8 @@ class Truth:
     """Whether a refusal says when to come again."""
     halved_after: float = math.inf
     storm: tuple[float, float] = (math.inf, math.inf)
+    day_after: float = math.inf
+    night_seconds: float = 0.0
 
 
 class Provider:
@@ -164,6 +167,7 @@ class Provider:
         self._levels: dict[str, tuple[float, float]] = {}
         self.rate, self._used = truth.rate, 0.0
         self.changed_at: float | None = None
+        self._night: tuple[float, float] = (math.inf, math.inf)
 
     def request(self, customer_id: str, now: float) -> float | None:
         """None where a call is served, else seconds until another one would be."""
@@ -172,7 +176,8 @@ class Provider:
         most = self.rate * truth.seconds
         level, at = self._levels.get(key, (most, now))
         level = min(most, level + (now - at) * self.rate) - truth.units
-        served = level >= -1e-9 and not truth.storm[0] <= now < truth.storm[1]
+        at_night = self._night[0] <= now < self._night[1]
+        served = level >= -1e-9 and not truth.storm[0] <= now < truth.storm[1] and not at_night
         if not served and not truth.charges_refused:
             level += truth.units
         self._levels[key] = (max(level, -most), now)
@@ -181,6 +186,8 @@ class Provider:
             return None
         self._tally.throttled += 1
         self._tally.throttled_by_second[int(now)] += 1
+        if at_night:
+            return self._night[1] - now
         wait = max(-level / self.rate, 0.0)
         return wait if wait else truth.storm[1] - now
 
@@ -190,6 +197,9 @@ class Provider:
         self._used += self._truth.units
         if self._used >= self._truth.halved_after and self.changed_at is None:
             self.changed_at, self.rate = now, self._truth.rate / 2
+        if self._used >= self._truth.day_after and self.changed_at is None:
+            self.changed_at = now
+            self._night = (now, now + self._truth.night_seconds)
 
 
 class Latencies:

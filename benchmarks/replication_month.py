@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from benchmarks.replication_bounds import Need, bucket
 from customers.table import save_customer, save_entity
 from local.cloud.client import Cloud
 from local.providers.accounts import open_account
@@ -60,11 +61,8 @@ FOLDERS = (
     *("Fixed assets", "Taxes", "Contracts", "Insurance", "Übersicht"),
 )
 TEMPLATES = ("month-end-checklist", "bank-reconciliation")
-BUCKET_SECONDS = 2.0
-"""For so long a provider's unused units are kept, as in local/providers/profiles.py."""
-
-_LEAST_UNITS = 4.0
-"""A bucket that held less could take no request that costs two units, or only now and then."""
+OF_OTHERS = "Camera uploads"
+"""What other programs write into customers' storage lies there, and is none of our business."""
 
 LATENCY = {"seconds": 0.05, "jitter": 0.03}
 """What the simulators take for an answer."""
@@ -180,24 +178,52 @@ class Month:
         """How many are needed if each folder and each document takes one."""
         return sum(len(self.wanted(one, period)) for one in self._of(provider))
 
-    def units(self, provider: str, scope: str, period: Period) -> int:
-        """What these requests cost in a scope, of whoever has the most to do in it."""
-        limit = next(
-            one
-            for one in limits_of(provider, limits_text({provider: {scope: 1}}))
-            if one.scope == scope
-        )
-        costs = [
-            sum(
-                limit.cost("create_folder" if content is None else "upload")
-                for content in self.wanted(customer_id, period).values()
-            )
-            for customer_id in self._of(provider)
-        ]
-        return round(sum(costs) if scope in OF_ALL else max(costs, default=0))
+    def needs(self, provider: str, period: Period, others: float = 0.0) -> list[Need]:
+        """What these requests cost in each quota, of whoever has the most to do in it; `others` is
+        what somebody else takes of each account's.
+        """
+        found = []
+        for limit in limits_of(provider, limits_text({provider: self.rates[provider]})):
+            if limit.scope not in self.rates[provider]:
+                continue  # The simulator has no limit of this scope here.
+            costs = [
+                sum(
+                    limit.cost("create_folder" if content is None else "upload")
+                    for content in self.wanted(customer_id, period).values()
+                )
+                for customer_id in self._of(provider)
+            ]
+            of_all = limit.scope in OF_ALL
+            units = sum(costs) if of_all else max(costs, default=0)
+            found.append(Need(units, limit.rate, of_all, 0.0 if of_all else others))
+        return found
 
     def _of(self, provider: str) -> list[str]:
         return [customer_id for customer_id, own in self.customers.items() if own == provider]
+
+    def next_documents(
+        self, customer_id: str, there: dict[str, dict[str, Any]], period: Period
+    ) -> list[str]:
+        """The document that is to be put next, of each entity whose folders are there and whose
+        documents are not yet.
+        """
+        names = folder_names([(one.entity_id, one.name) for one in self.entities[customer_id]])
+        following = []
+        for entity in self.entities[customer_id]:
+            folder = names[entity.entity_id]
+            folders = self._folders(entity, folder, period)
+            if not all(one in there for one in folders):
+                continue
+            paths = [
+                document_path(folder, period, path, folders)
+                for path in sorted(self.contents[customer_id, entity.entity_id])
+            ]
+            following += [path for path in paths if path not in there][:1]
+        return following
+
+    def _folders(self, entity: Entity, folder: str, period: Period) -> list[str]:
+        of_templates = [known(name).folder for name in entity.templates]
+        return folders_of(folder, period, entity.folders, of_templates)
 
     # --- after
 
@@ -208,8 +234,7 @@ class Month:
         wanted: dict[str, str | None] = {}
         for entity in entities:
             folder = names[entity.entity_id]
-            of_templates = [known(name).folder for name in entity.templates]
-            folders = folders_of(folder, period, entity.folders, of_templates)
+            folders = self._folders(entity, folder, period)
             wanted |= dict.fromkeys(folders)
             calendar = BusinessCalendar(
                 weekend=entity.weekend, holidays=entity.holidays, closed_on=entity.closed_on
@@ -233,7 +258,11 @@ class Month:
                 _below_place(path, provider): None if path.endswith("/") else entry["sha256"]
                 for path, entry in trees[provider][customer_id].items()
             }
-            there.pop("", None)
+            there = {
+                path: digest
+                for path, digest in there.items()
+                if path.partition("/")[0] not in ("", OF_OTHERS)
+            }
             faults["missing"] += len(wanted.keys() - there.keys())
             faults["extra"] += len(there.keys() - wanted.keys())
             faults["different"] += sum(
@@ -267,10 +296,10 @@ def shared_out(number: int, rates: dict[str, dict[str, float]]) -> list[str]:
 
 
 def limits_at(provider: str, rates: dict[str, float]) -> list[dict[str, Any]]:
-    """A simulator's limits: buckets that hold the units of BUCKET_SECONDS."""
+    """A simulator's limits, as buckets."""
     limits = []
     for scope, rate in rates.items():
-        units = max(rate * BUCKET_SECONDS, _LEAST_UNITS)
+        units = bucket(rate)
         limits.append(
             {
                 "scope": _OWN_NAMES.get(provider, {}).get(scope, scope),
@@ -292,7 +321,7 @@ def limits_text(rates: dict[str, dict[str, float]]) -> str:
             {
                 "scope": scope,
                 "rate": rate,
-                "burst": max(rate * BUCKET_SECONDS / 2, _LEAST_UNITS / 2),
+                "burst": bucket(rate) / 2,
                 "published": True,
                 "costs": _costs(provider, scope),
                 "one_writer": provider == "dropbox",

@@ -14,6 +14,10 @@ from replication.rules.quota import Limit
 
 CUSTOMERS = 40
 STORM_SECONDS = 60.0
+NIGHT_SECONDS = 12 * 3600.0
+SECONDS_TO_LEARN = 10.0
+"""After a change, until a forecast is expected to know of it."""
+
 BURST_SECONDS = 0.5
 """The burst that the governor allows itself, and with `TRUE_BURST_SECONDS` the provider's."""
 
@@ -32,6 +36,7 @@ class Scenario:
     published: bool = True
     halved: bool = False
     storm: bool = False
+    day: bool = False
     says_when: bool = True
     charges_refused: bool = True
     per: str = "provider"
@@ -50,6 +55,12 @@ SCENARIOS = {
         ),
         Scenario("halved", "the provider halves its quota half-way, and says no word", halved=True),
         Scenario("storm", "the provider refuses everything for 60 s", storm=True),
+        Scenario(
+            "day",
+            "the quota of a day is used up half-way; the provider refuses everything for 12 h, and"
+            " says so",
+            day=True,
+        ),
         Scenario("mute", "so it does, and does not say for how long", storm=True, says_when=False),
         Scenario(
             "skew", "half of all entities are one customer's; one is huge", skew=1.6, huge=500
@@ -88,6 +99,28 @@ class Result:
         """How much later than expected the finish is, as a share of all; negative: earlier."""
         expected = next((finish for _, made, finish in self.forecasts if made >= part), None)
         return None if expected is None else (self.wall - expected) / self.wall
+
+    def seconds_of_errors(self) -> tuple[float | None, float | None]:
+        """How much later than expected the finish is: what the last forecast before the provider's
+        change expected, and the first after everybody could know of it.
+        """
+        changed = self.changed_at or 0.0
+        before = [finish for at, _, finish in self.forecasts if at < changed]
+        after = [finish for at, _, finish in self.forecasts if at >= changed + SECONDS_TO_LEARN]
+        return _later(before[-1:], self.wall), _later(after[:1], self.wall)
+
+    @property
+    def throttled_at_night(self) -> int:
+        if self.changed_at is None or not self.scenario.day:
+            return 0
+        begins = int(self.changed_at)
+        seconds = range(begins, begins + int(NIGHT_SECONDS) + 1)
+        counts = self.tally.throttled_by_second
+        return sum(number for second, number in counts.items() if second in seconds)
+
+
+def _later(finishes: Sequence[float | None], wall: float) -> float | None:
+    return wall - finishes[0] if finishes and finishes[0] is not None else None
 
 
 def run(
@@ -159,13 +192,16 @@ def truth_of(scenario: Scenario, work: Sequence[EntityWork], rate: float) -> Tru
     if scenario.storm:
         begins = 0.4 * units / rate
         truth = replace(truth, storm=(begins, begins + STORM_SECONDS))
+    if scenario.day:
+        truth = replace(truth, day_after=units / 2, night_seconds=NIGHT_SECONDS)
     return truth
 
 
 def bound(work: Sequence[EntityWork], truth: Truth, share: float = 1.0) -> float:
     """Seconds that the quota itself forces, if so much of it is used.
 
-    The burst at the beginning is for nothing, and so is what the bucket holds after a storm. Where
+    The burst at the beginning is for nothing, and so is what the bucket holds after a storm or a
+    night. Where
     accounts have quotas of their own, the largest customer's decides.
     """
     rate = truth.rate * share
@@ -177,4 +213,6 @@ def bound(work: Sequence[EntityWork], truth: Truth, share: float = 1.0) -> float
     seconds = before / rate + (most - before) / (rate / 2) - truth.seconds
     if math.isfinite(truth.storm[0]):
         seconds += truth.storm[1] - truth.storm[0] - truth.seconds
+    if math.isfinite(truth.day_after):
+        seconds += truth.night_seconds - truth.seconds
     return seconds

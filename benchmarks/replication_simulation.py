@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.replication_after import Settings
-from benchmarks.replication_scenarios import CUSTOMERS, SCENARIOS, Result, run
+from benchmarks.replication_scenarios import CUSTOMERS, NIGHT_SECONDS, SCENARIOS, Result, run
 
 COLUMNS = (
     *("entities", "workers", "design", "wall", "bound", "ratio", "ceiling", "requests"),
@@ -32,6 +32,8 @@ def main() -> None:
         for result in simulated(arguments, name):
             results.append(result)
             print_row(row(result))
+            if result.changed_at is not None:
+                print(f"{'':24}{remark(result)}", flush=True)
     print(f"\nsimulated in {time.perf_counter() - began:.0f} s")
     if arguments.plots:
         from benchmarks.replication_simulation_charts import draw  # It takes a second to import.
@@ -92,6 +94,24 @@ def row(result: Result) -> tuple[str, ...]:
         f"{tally.dollars:.2f}",
         *("-" if error is None else f"{error:+.1%}" for error in errors),
     )
+
+
+def remark(result: Result) -> str:
+    """What came of a change at the provider."""
+    parts = [f"changed after {result.changed_at:.0f} s"]
+    if result.scenario.day:
+        parts.append(f"{result.throttled_at_night} requests were refused until the next day")
+    if not result.finished:
+        return "; ".join([*parts, f"given up after {result.tally.finished_at:.0f} s"])
+    if result.scenario.day:
+        ratio = (result.wall - NIGHT_SECONDS) / (result.bound - NIGHT_SECONDS)
+        parts.append(f"ratio without the night {ratio:.3f}")
+    for name, error in zip(("before", "after"), result.seconds_of_errors(), strict=True):
+        if error is not None:
+            late = "early" if error > 0 else "late"
+            share = abs(error) / result.wall
+            parts.append(f"the forecast {name} it: {abs(error):.0f} s too {late} ({share:.1%})")
+    return "; ".join(parts)
 
 
 def print_row(cells: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,12 +10,15 @@ from local.providers.client import Simulator
 
 REFUSALS = ("429", "503")
 _FURTHER_REFUSALS = {"drive": ("403",)}
+_LOCKS_APART = frozenset({"webdav", "graph", "box"})
+"""Where a lock is met with another status, 409 or 423: that is a refusal, too."""
+
 SECONDS_BETWEEN_SAMPLES = 0.5
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Requests so far at a provider, `at` so many seconds after the beginning."""
+    """Our requests so far at a provider, `at` so many seconds after the beginning."""
 
     at: float
     requests: int
@@ -38,6 +42,14 @@ class Watch:
 
     forecasts: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """By provider, what was forecast when; both in seconds after the beginning."""
+
+    refusals: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """By provider, when the API first said until when it refuses everything, and in which words."""
+
+    foreign: dict[str, Counter[str]] = field(default_factory=dict)
+    """By provider, the `requests` that are somebody else's, and those of them that were `refused`;
+    samples leave them out.
+    """
 
     def __enter__(self) -> "Watch":
         self.began = time.time()
@@ -72,10 +84,17 @@ class Watch:
 
     def look(self) -> None:
         for provider, simulator in self.simulators.items():
+            theirs = Counter(self.foreign.get(provider, {}))
             stats = simulator.stats()
             statuses = REFUSALS + _FURTHER_REFUSALS.get(provider, ())
             refused = sum(stats["by_status"].get(status, 0) for status in statuses)
-            sample = Sample(self.seconds, stats["requests"], refused)
+            if provider in _LOCKS_APART:
+                refused += stats["locked"]
+            sample = Sample(
+                self.seconds,
+                stats["requests"] - theirs["requests"],
+                refused - theirs["refused"],
+            )
             self.samples.setdefault(provider, []).append(sample)
 
     def seconds_until(self, provider: str, requests: float) -> float:

@@ -20,7 +20,7 @@ from replication.rules.paths import document_path, folders_of
 from replication.rules.periods import Period
 from replication.rules.templates import known, render
 from replication.storage.accounts import open_storage
-from replication.storage.interface import Document, Found, Operation, Storage, Throttled
+from replication.storage.interface import Document, Found, Operation, Pause, Storage, Throttled
 from shared.clients import dynamodb, s3
 from shared.customers import Entity, get_customer, get_entity
 
@@ -29,6 +29,8 @@ DOCUMENTS_BUCKET_NAME = os.environ["DOCUMENTS_BUCKET_NAME"]
 FORMER_TABLE_NAME = os.environ["FORMER_TABLE_NAME"]
 REQUEST_TRIES = int(os.environ["REQUEST_TRIES"])
 LONGEST_BACKOFF = 8.0
+LONGEST_WAIT = 60.0
+"""Seconds: no SDK waits for longer, as until the next day."""
 
 
 class Unpaced:
@@ -78,10 +80,20 @@ def tried[T](action: Callable[[], T]) -> T:
     for attempt in range(1, REQUEST_TRIES):
         try:
             return action()
-        except Throttled as refusal:
+        except (Throttled, Pause) as refusal:
             backoff = random.uniform(0.5, 1) * min(2.0 ** (attempt - 1), LONGEST_BACKOFF)
-            time.sleep(max(refusal.retry_after or 0.0, backoff))
+            wait = max(asked_for(refusal), backoff)
+            if wait > LONGEST_WAIT:
+                raise
+            time.sleep(wait)
     return action()
+
+
+def asked_for(refusal: Throttled | Pause) -> float:
+    """For how many seconds the provider asks to wait: for its quota, or for Dropbox's lock."""
+    if isinstance(refusal, Pause):
+        return (refusal.not_before or 0.0) - time.time()
+    return refusal.retry_after or 0.0
 
 
 def documents(entity: Entity, period: Period) -> Iterator[tuple[str, Document]]:

@@ -133,6 +133,11 @@ class RunningSimulator:
         """Make an account's access tokens too old; its refresh tokens stay good."""
         self._ask("POST", "expired", {"account": account})
 
+    def hold_lock(self, account: str, path: str, seconds: float) -> None:
+        """Keep everybody from writing at a path for so long, as if another program did; where all
+        of an account is one lock, whatever the path."""
+        self._ask("POST", "locked", {"account": account, "path": path, "seconds": seconds})
+
     def _ask(self, method: str, route: str, document: Any = None) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_SECONDS)
         try:

@@ -11,6 +11,7 @@ And so do the requests to the simulator itself, under `/_simulator`, which need 
                       {"drive_type"}
     POST   revoked    {"account"}: void all its tokens
     POST   expired    {"account"}: make its access tokens too old
+    POST   locked     {"account", "path", "seconds"}: somebody else writes there for so long
 """
 
 import json
@@ -71,12 +72,20 @@ class Locks:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._held: set[tuple[str, str]] = set()
+        self._held_until: dict[tuple[str, str], float] = {}
+
+    def hold_for(self, key: tuple[str, str], seconds: float) -> None:
+        """Hold one for so long, whoever has it now: nobody in here writes anything."""
+        with self._mutex:
+            self._held_until[key] = time.monotonic() + seconds
 
     @contextmanager
     def hold(self, keys: set[tuple[str, str]]) -> Iterator[bool]:
         """Whether nobody held any of them: then they are held within."""
         with self._mutex:
+            now = time.monotonic()
             free = not keys & self._held
+            free = free and all(self._held_until.get(key, now) <= now for key in keys)
             if free:
                 self._held |= keys
         try:
@@ -223,6 +232,7 @@ class Gate:
             ("POST", "accounts"): self.add_account,
             ("POST", "revoked"): lambda given: self.tokens.revoke(given["account"]),
             ("POST", "expired"): lambda given: self.tokens.expire(given["account"]),
+            ("POST", "locked"): lambda given: self._lock(**given),
         }
         route = routes.get((request.method, request.path.removeprefix(ADMIN)))
         if route is None:
@@ -238,6 +248,12 @@ class Gate:
         self._limiter.adjust(self.profile)
         profile = self.profile.model_dump(mode="json")
         self.store.set("profile", {"begun": self._begun, "profile": profile})
+
+    def _lock(self, account: str, path: str, seconds: float) -> None:
+        if self.profile.lock is None:
+            raise ValueError("this provider knows no locks")
+        key = (account, path if self.profile.lock == "file" else "")
+        self._locks.hold_for(key, seconds)
 
     def add_account(self, given: dict[str, Any]) -> None:
         """Make an account, or change it; the access key's id is its name unless it is said."""

@@ -11,6 +11,7 @@ import pytest
 import requests
 from requests.exceptions import ConnectionError as Reset
 
+from local.providers.client import SimulatorError
 from local.providers.hashes import Hashed, QuickXorHash
 from tests.providers.cloud_drives import Graph
 from tests.providers.simulators import ACCOUNT, OTHER, TOKENS, simulator, wait_for
@@ -556,6 +557,21 @@ def test_locks_an_item_while_it_is_written_if_told_to(running, graph, folder):
         locked = graph.put(f"{folder}/slow", b"other")
         assert graph.put(f"{folder}/beside", b"other").status_code == 201
         assert slow.result().status_code == 201
+    running.set_limits({"lock": None})
+
+    assert refusal(locked) == (423, "resourceLocked")
+
+
+def test_locks_one_path_for_as_long_as_it_is_told_to(running, graph, folder):
+    with pytest.raises(SimulatorError, match="knows no locks"):
+        running.hold_lock("ann", f"{folder}/file", 60)
+    running.set_limits({"lock": "file"})
+    running.hold_lock("ann", f"{folder}/file", 60)
+
+    locked = graph.put(f"{folder}/file", b"content")
+    assert graph.put(f"{folder}/beside", b"content").status_code == 201
+    running.hold_lock("ann", f"{folder}/file", 0)
+    assert graph.put(f"{folder}/file", b"content").status_code == 201
     running.set_limits({"lock": None})
 
     assert refusal(locked) == (423, "resourceLocked")

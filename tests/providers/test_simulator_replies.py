@@ -99,6 +99,17 @@ def test_rule_d_dropbox_has_one_writer_for_each_namespace(start):
     assert beside.rpc("create_folder_v2", path="/beside").status_code == 200
 
 
+def test_locks_a_namespace_for_as_long_as_it_is_told_to(start):
+    running = start("dropbox")
+    ann, bob = Dropbox(running), Dropbox(running, "bob")
+    running.hold_lock("ann", "anywhere", 0.5)
+
+    assert ann.rpc("create_folder_v2", path="/mine").status_code == 429
+    assert ann.rpc("list_folder", path="").status_code == 200
+    assert bob.rpc("create_folder_v2", path="/theirs").status_code == 200
+    wait_for(lambda: ann.rpc("create_folder_v2", path="/mine").status_code == 200)
+
+
 def test_rule_e_box_words_its_refusal(start):
     [answer] = throttled(start("box"), 1)
 

@@ -7,8 +7,16 @@ import pytest
 from benchmarks import replication_scenarios
 from benchmarks.replication_after import Settings
 from benchmarks.replication_model import Provider, Tally, Truth, World, entities
-from benchmarks.replication_scenarios import SCENARIOS, Result, bound, run, truth_of, work_of
-from benchmarks.replication_simulation import COLUMNS, WIDTHS, row
+from benchmarks.replication_scenarios import (
+    NIGHT_SECONDS,
+    SCENARIOS,
+    Result,
+    bound,
+    run,
+    truth_of,
+    work_of,
+)
+from benchmarks.replication_simulation import COLUMNS, WIDTHS, remark, row
 from local.providers.limiter import Call, Limiter
 from local.providers.profiles import Limit, Profile, Reply
 from replication.rules.batches import EntityWork
@@ -91,6 +99,14 @@ def test_nothing_is_served_during_a_storm():
     ]
 
 
+def test_nothing_is_served_until_the_next_day_and_every_refusal_says_when_that_is():
+    provider = Provider(Truth(rate=10, seconds=2, day_after=3, night_seconds=100), Tally())
+
+    assert [provider.request("ada", at) for at in (0.0, 1.0, 2.0)] == [None] * 3
+    assert [provider.request("ada", at) for at in (3.0, 3.0, 101.0)] == [99.0, 99.0, 1.0]
+    assert [provider.request("ada", at) for at in (102.0, 103.0, 104.0, 105.0)] == [None] * 4
+
+
 # --- the bound
 
 
@@ -100,6 +116,7 @@ def test_the_bound_is_all_units_at_the_true_rate_less_the_burst():
     assert bound(work, Truth(rate=20, seconds=2)) == 98
     assert bound(work, Truth(rate=20, seconds=2, halved_after=1000)) == 148
     assert bound(work, Truth(rate=20, seconds=2, storm=(40, 100))) == 156
+    assert bound(work, Truth(rate=20, seconds=2, day_after=900, night_seconds=1000)) == 1096
     assert bound(work, Truth(rate=20, seconds=2), share=0.5) == 198
 
 
@@ -142,6 +159,25 @@ def test_a_provider_that_halves_its_quota_is_hardly_asked_for_more():
     assert result.changed_at is not None
     assert result.tally.throttled_share < 0.001
     assert result.wall < 1.06 * result.bound
+
+
+def test_where_the_quota_of_a_day_is_used_up_nobody_asks_before_the_next_one():
+    result = simulated("day", number=2000)
+    before, after = result.seconds_of_errors()
+
+    assert 0 < result.throttled_at_night <= result.workers
+    assert result.tally.throttled_share < 0.002
+    assert result.wall < 1.01 * result.bound
+    assert before > 0.9 * NIGHT_SECONDS
+    assert abs(after) < 0.03 * result.wall
+
+
+def test_the_former_design_asks_all_night():
+    result = simulated("day", "before", number=40, rate=100.0, workers=4)
+
+    assert result.finished
+    assert result.throttled_at_night > 20_000
+    assert "requests were refused until the next day" in remark(result)
 
 
 def test_the_forecast_is_good_from_a_quarter_on():
