@@ -6,13 +6,13 @@ in the moment in which they may be.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BUCKET_SECONDS = 2.0
 """For so long a provider's unused units are kept, as in local/providers/profiles.py."""
 
-LEAST_UNITS = 4.0
-"""A bucket that held less could take no request that costs two units, or only now and then."""
+DEAREST = 2.0
+"""Units of the dearest request, where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,29 @@ class Need:
     rate: float
     of_all: bool
     others: float = 0.0
+    each: float = 1.0
+    """Units of a folder or a document."""
+
+    dearest: float = DEAREST
+
+    @property
+    def bucket(self) -> float:
+        return bucket(self.rate, self.dearest)
 
     @property
     def seconds(self) -> float:
         """Until it is served. What others take of the quota is not there for us, but for their
         last unit, which they may take too late.
         """
-        units = max(self.units - bucket(self.rate), 0.0)
-        return max(units / self.rate, (units - 1) / (self.rate - self.others))
+        units = max(self.units - self.bucket, 0.0)
+        return max(units / self.rate, (units - self.each) / (self.rate - self.others))
 
 
-def bucket(rate: float) -> float:
-    """How many units a quota's bucket holds."""
-    return max(rate * BUCKET_SECONDS, LEAST_UNITS)
+def bucket(rate: float, dearest: float = DEAREST) -> float:
+    """How many units a quota's bucket holds. With less than two of the dearest requests it could
+    take one only now and then.
+    """
+    return max(rate * BUCKET_SECONDS, 2 * dearest)
 
 
 def steady(needs: Iterable[Need]) -> float:
@@ -48,7 +58,7 @@ def steady(needs: Iterable[Need]) -> float:
 def interrupted(needs: Iterable[Need], seconds: float) -> float:
     """Where for so many seconds nothing is served; then the buckets are full again."""
     return max(
-        need.seconds + max(seconds - bucket(need.rate) / need.rate, 0.0) if need.seconds else 0.0
+        need.seconds + max(seconds - need.bucket / need.rate, 0.0) if need.seconds else 0.0
         for need in needs
     )
 
@@ -64,7 +74,7 @@ def until_tomorrow(needs: Iterable[Need], left: float, midnight: float) -> float
     seconds after the beginning. Whose requests are left nobody knows: so only the quota of all
     customers counts then.
     """
-    rest = [Need(left, need.rate, of_all=True).seconds for need in needs if need.of_all]
+    rest = [replace(need, units=left * need.each).seconds for need in needs if need.of_all]
     return midnight + max(rest, default=0.0)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from benchmarks.replication_bounds import Need, bucket
+from benchmarks.replication_bounds import DEAREST, Need, bucket
 from customers.table import save_customer, save_entity
 from local.cloud.client import Cloud
 from local.providers.accounts import open_account
@@ -43,12 +43,12 @@ RATES: dict[str, dict[str, float]] = {
     "webdav": {"server": 5},
     "s3": {"server": 8},
     "dropbox": {"account": 0.5},
-    "drive": {"provider": 5, "account": 1},
+    "drive": {"provider": 250, "account": 50},
     "graph": {"tenant": 1},
     "box": {"account": 0.5, "uploads": 0.25},
 }
 """The limits in units a second, by provider and scope: those that are documented would be far too
-high for a laptop.
+high for a laptop. What is made at Drive costs 50 units, at Graph 2.
 """
 
 OF_ALL = frozenset({"server", "provider"})
@@ -195,7 +195,10 @@ class Month:
             ]
             of_all = limit.scope in OF_ALL
             units = sum(costs) if of_all else max(costs, default=0)
-            found.append(Need(units, limit.rate, of_all, 0.0 if of_all else others))
+            of_others = 0.0 if of_all else others
+            found.append(
+                Need(units, limit.rate, of_all, of_others, limit.mean_cost(), dearest(limit.costs))
+            )
         return found
 
     def _of(self, provider: str) -> list[str]:
@@ -279,7 +282,11 @@ def _below_place(path: str, provider: str) -> str:
 def shared_out(number: int, rates: dict[str, dict[str, float]]) -> list[str]:
     """A provider for each of so many customers, mixed as customers are, one of each at least."""
     of_all = {
-        provider: min(rate for scope, rate in own.items() if scope in OF_ALL)
+        provider: min(
+            limit.rate / limit.mean_cost()
+            for limit in limits_of(provider, limits_text(rates))
+            if limit.scope in OF_ALL & own.keys()
+        )
         for provider, own in rates.items()
         if OF_ALL & own.keys()
     }
@@ -299,7 +306,7 @@ def limits_at(provider: str, rates: dict[str, float]) -> list[dict[str, Any]]:
     """A simulator's limits, as buckets."""
     limits = []
     for scope, rate in rates.items():
-        units = bucket(rate)
+        units = bucket(rate, dearest(_costs(provider, scope)))
         limits.append(
             {
                 "scope": _OWN_NAMES.get(provider, {}).get(scope, scope),
@@ -321,7 +328,7 @@ def limits_text(rates: dict[str, dict[str, float]]) -> str:
             {
                 "scope": scope,
                 "rate": rate,
-                "burst": bucket(rate) / 2,
+                "burst": bucket(rate, dearest(_costs(provider, scope))) / 2,
                 "published": True,
                 "costs": _costs(provider, scope),
                 "one_writer": provider == "dropbox",
@@ -331,6 +338,10 @@ def limits_text(rates: dict[str, dict[str, float]]) -> str:
         for provider, own in rates.items()
     }
     return json.dumps(limits, separators=(",", ":"))
+
+
+def dearest(costs: Mapping[str, float]) -> float:
+    return max([DEAREST, *costs.values()])
 
 
 def _costs(provider: str, scope: str) -> dict[str, float]:

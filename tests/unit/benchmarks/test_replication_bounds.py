@@ -80,3 +80,9 @@ def test_a_day_ends_for_one_provider_and_a_storm_is_everywhere():
 
 def test_what_others_take_of_a_quota_is_not_there():
     assert Need(units=55, rate=0.5, of_all=False, others=0.1).seconds == 125
+
+
+def test_what_is_left_tomorrow_costs_units_too():
+    needs = {"drive": [Need(units=5000, rate=50, of_all=True, each=50, dearest=100)]}
+
+    assert of_scenario("day", needs, days={"drive": (24, 180.0)}) == {"drive": 180 + 20}
