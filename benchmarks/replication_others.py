@@ -29,6 +29,7 @@ from replication.rules.periods import Period
 
 LOCK_SECONDS = 4.0
 SECONDS_BETWEEN = 20.0
+SECONDS_BETWEEN_FILES = 10.0
 MOST_OF_QUOTA = 0.1
 """Of an account's quota, their part at most."""
 
@@ -145,9 +146,9 @@ class Others:
     # --- locks of files
 
     def _lock(self, provider: str) -> None:
-        simulator, wait = self.simulators[provider], self._chance.uniform(0, SECONDS_BETWEEN)
+        simulator, wait = self.simulators[provider], self._chance.uniform(0, SECONDS_BETWEEN_FILES)
         while not self._stop.wait(wait):
-            wait = SECONDS_BETWEEN
+            wait = SECONDS_BETWEEN_FILES
             trees = simulator.tree()
             for customer_id, own in self.month.customers.items():
                 if own != provider:

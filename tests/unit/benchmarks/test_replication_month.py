@@ -1,5 +1,6 @@
 """What a measured month asks for, and how it is looked at without a cloud."""
 
+import threading
 import time
 from collections import Counter
 from datetime import datetime, timedelta
@@ -7,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from benchmarks import replication_others
 from benchmarks.replication_month import OF_OTHERS, RATES, Month
 from benchmarks.replication_night import ZONE, Night, write_zone
-from benchmarks.replication_others import LOCK_SECONDS, seconds_between
+from benchmarks.replication_others import LOCK_SECONDS, Others, seconds_between
 from benchmarks.replication_run import Run
 from benchmarks.replication_table import PROVIDER_COLUMNS, WIDTHS, print_runs, provider_row
 from benchmarks.replication_use import Use
@@ -24,6 +26,7 @@ class Simulated:
 
     def __init__(self, tree=None, **stats):
         self.files, self.limits, self.said = tree or {}, [], stats
+        self.limits_set, self.locks, self.was_locked = [], [], threading.Event()
 
     def tree(self):
         return self.files
@@ -32,7 +35,12 @@ class Simulated:
         return {"requests": 0, "by_status": {}, "throttled_by_scope": {}} | self.said
 
     def set_limits(self, changes):
-        self.limits += changes["limits"]
+        self.limits_set.append(changes)
+        self.limits += changes.get("limits", [])
+
+    def hold_lock(self, account, path, seconds):
+        self.locks.append((account, path))
+        self.was_locked.set()
 
 
 @pytest.fixture
@@ -97,6 +105,21 @@ def test_others_leave_most_of_a_quota_and_let_go_before_it_is_full_again():
     assert seconds_between(0.5) == 20
     assert seconds_between(0.1) == pytest.approx(100)
     assert LOCK_SECONDS < 4 / 0.5
+
+
+def test_others_lock_the_document_that_is_next(monkeypatch):
+    monkeypatch.setattr(replication_others, "SECONDS_BETWEEN_FILES", 0.01)
+    month = Month(None, {"webdav": {"server": 5}}, 1, entities_each=1, documents_each=4, seed=1)
+    there = {path: one for path, one in arrived(month, "m000").items() if not one["sha256"]}
+    simulated = Simulated({"m000": there}, locked=3)
+    others = Others(month, {"webdav": simulated}, PERIOD)
+
+    with others.running():
+        assert simulated.was_locked.wait(5)
+
+    assert {path for _, path in simulated.locks} == set(month.next_documents("m000", there, PERIOD))
+    assert simulated.limits_set == [{"lock": "file"}]
+    assert "3 requests of ours met one" in others.notes()[0]
 
 
 def test_what_others_ask_for_is_not_ours():
