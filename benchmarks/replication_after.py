@@ -65,8 +65,7 @@ class Replication:
     def begin(self, entities: Sequence[EntityWork]) -> None:
         for entity in entities:
             self._calls_left[entity.customer_id] += entity.calls
-        rate = self._rate()
-        first = pulse.workers_wanted(rate, pulse.FIRST_GUESS, self._settings.most_workers)
+        first = self._workers_wanted(self._seconds_of_worker(pulse.FIRST_GUESS))
         batches = list(plan_batches(entities, first, self._settings.largest_batch))
         self._calls_planned = sum(entity.calls for entity in entities)
         self._world.start(self._metronome(batches))
@@ -84,13 +83,14 @@ class Replication:
             yield world.now + 2 * overheads.transition + overheads.warm_invocation + 0.05
             left = len(batches) - started
             calls_left = self._calls_planned - self._calls_ended
-            seconds = pulse.mean_call_seconds(
+            mean = pulse.mean_call_seconds(
                 self._calls_ended,
                 self._busy_ended,
                 calls_left / max(left + self._running, 1),
                 settings.pulse_seconds,
             )
-            wanted = pulse.workers_wanted(self._rate(), seconds, settings.most_workers)
+            seconds = self._seconds_of_worker(mean)
+            wanted = self._workers_wanted(seconds)
             self.service.workers_by_time.append((world.now, self._running))
             self._foresee(calls_left, wanted, seconds)
             new = min(max(wanted - self._running, 0), left)
@@ -112,10 +112,19 @@ class Replication:
             next_at = (beat // settings.pulse_seconds + 1) * settings.pulse_seconds
             yield max(next_at, world.now) + overheads.transition
 
+    def _workers_wanted(self, seconds: float) -> int:
+        return pulse.workers_wanted(self._rate(), seconds, self._settings.most_workers)
+
+    def _seconds_of_worker(self, mean: float) -> float:
+        return pulse.seconds_of_worker([self._level()], mean)
+
     def _rate(self) -> float:
+        return pulse.effective_rate([self._level()])
+
+    def _level(self) -> pulse.Level:
         keys = {self._governor.key(customer_id) for customer_id in self._calls_left}
         rates = [self._governor.quota_of(key).rate for key in keys]
-        return pulse.effective_rate([pulse.Level(rates, self._truth.units)])
+        return pulse.Level(rates, self._truth.units)
 
     def _slowest_scope_seconds(self) -> float:
         """What the customer with the most calls left needs at the rate of its own account."""

@@ -29,6 +29,7 @@ from replication.rules.pulse import (
     effective_rate,
     forecast,
     mean_call_seconds,
+    seconds_of_worker,
     workers_wanted,
 )
 from replication.rules.quota import Quota
@@ -64,6 +65,9 @@ MOST_ATTEMPTS = 5
 WORTH_TELLING = 60.0
 """Seconds for which a provider takes no requests before a person is told."""
 
+QUIET_SECONDS = 300.0
+"""From one beat to the next at most, while a provider refuses everything for longer."""
+
 PLURALS = {
     "server": "servers",
     "tenant": "tenants",
@@ -94,7 +98,7 @@ class Output(TypedDict):
 
 @step
 def handler(event: Input, context: LambdaContext) -> Output:
-    number, next_at = event["beat"] + 1, next_beat()
+    began, number = now().timestamp(), event["beat"] + 1
     replication = known_replication(event["replication_id"])
     service = get_service(event["replication_id"], event["provider"])
     if service is None or service.run != event["run"]:
@@ -104,6 +108,7 @@ def handler(event: Input, context: LambdaContext) -> Output:
     if service.ended_batches == service.batches and not running:
         return finished(service, number)
     beat = Beat(service, opened, running)
+    next_at = next_beat(began, beat.quiet_until)
     if replication.state not in GOES_ON:
         return stopping(service, beat, number, next_at)
     free = max(beat.wanted - len(running), 0)
@@ -124,12 +129,14 @@ def handler(event: Input, context: LambdaContext) -> Output:
     }
 
 
-def next_beat() -> str:
+def next_beat(began: float, quiet_until: float) -> str:
     """Beats are as far apart as a pulse, however long each takes; one that is late follows at once.
+    While all requests are refused, as until the next day, there is less to be seen.
 
     A Wait knows whole seconds only, so they are multiples of the pulse.
     """
-    seconds = (now().timestamp() // PULSE_SECONDS + 1) * PULSE_SECONDS
+    after = max(began, min(quiet_until, began + QUIET_SECONDS) - PULSE_SECONDS)
+    seconds = (after // PULSE_SECONDS + 1) * PULSE_SECONDS
     return format_time(datetime.fromtimestamp(seconds, UTC))
 
 
@@ -205,7 +212,8 @@ class Beat:
         self.calls_left = round(per_entity * max(entities - entities_ended, 0))
         quotas = read_quotas(service.provider)
         units = units_of_call(service.provider, self.counts)
-        self.rate = rate_of(service, quotas, units)
+        levels = levels_of(service, quotas, units)
+        self.rate = effective_rate(levels)
         batches_left = service.batches - service.ended_batches
         self.mean = mean_call_seconds(
             calls,
@@ -213,7 +221,8 @@ class Beat:
             self.calls_left / max(batches_left, 1),
             PULSE_SECONDS,
         )
-        self.wanted = workers_wanted(self.rate, self.mean, MOST_WORKERS)
+        seconds = seconds_of_worker(levels, self.mean)
+        self.wanted = workers_wanted(self.rate, seconds, MOST_WORKERS)
         self.running = len(running)
         self.queue = service.batches - service.started
         self.cooldown_until = max((quota.cooldown_until for quota in quotas.values()), default=0.0)
@@ -226,7 +235,7 @@ class Beat:
             self.rate,
             self.cooldown_until,
             self.wanted,
-            self.mean,
+            seconds,
             slowest_scope_seconds(
                 service,
                 self.largest,
@@ -234,6 +243,16 @@ class Beat:
                 {scope: one * more for scope, one in units.items()},
             ),
         )
+
+    @property
+    def quiet_until(self) -> float:
+        """Until when everything is refused, if that is worth telling."""
+        everything = not self.refused
+        return self.cooldown_until if everything and self.is_refused_for_long else 0.0
+
+    @property
+    def is_refused_for_long(self) -> bool:
+        return self.cooldown_until > now().timestamp() + WORTH_TELLING
 
     @property
     def forecast(self) -> str | None:
@@ -252,7 +271,7 @@ class Beat:
         }
         if self.forecast:
             shown["forecast"] = self.forecast
-        if self.cooldown_until > now().timestamp() + WORTH_TELLING:
+        if self.is_refused_for_long:
             until = datetime.fromtimestamp(self.cooldown_until, UTC)
             shown["refuses_until"] = format_time(until)
             shown["refused"] = self.refused
@@ -268,8 +287,10 @@ def units_of_call(provider: str, counts: Counts) -> dict[str, float]:
     return {limit.scope: limit.mean_cost(calls) for limit in limits}
 
 
-def rate_of(service: Service, quotas: Mapping[str, Quota], units: Mapping[str, float]) -> float:
-    """Requests per second that all levels allow; of scopes that nobody has used, the ceiling."""
+def levels_of(
+    service: Service, quotas: Mapping[str, Quota], units: Mapping[str, float]
+) -> list[Level]:
+    """What each level allows; of scopes that nobody has used, the ceiling."""
     levels = []
     for limit in limits_of(service.provider, PROVIDER_LIMITS):
         known = [quota.rate for key, quota in quotas.items() if key.startswith(f"{limit.scope}#")]
@@ -277,7 +298,7 @@ def rate_of(service: Service, quotas: Mapping[str, Quota], units: Mapping[str, f
         rates = sorted(known, reverse=True)[:number]
         unused = [limit.ceiling] * (number - len(rates))
         levels.append(Level([*rates, *unused], units[limit.scope]))
-    return effective_rate(levels)
+    return levels
 
 
 def share_of_refused(service: Service, quotas: Mapping[str, Quota]) -> str:

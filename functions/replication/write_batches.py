@@ -25,7 +25,13 @@ from replication.replications_table import (
 )
 from replication.rules.batches import EntityWork, plan_batches
 from replication.rules.limits import limits_of
-from replication.rules.pulse import FIRST_GUESS, Level, effective_rate, workers_wanted
+from replication.rules.pulse import (
+    FIRST_GUESS,
+    Level,
+    effective_rate,
+    seconds_of_worker,
+    workers_wanted,
+)
 from replication.rules.replication import Batch, EntityRef, Largest, Replication, Service
 from shared.errors import TransientError
 from shared.observability import logger, step
@@ -159,11 +165,12 @@ def planned_service(
 
 def batches_for(service: Service, work: list[EntityWork]) -> list[Batch]:
     limits = limits_of(service.provider, PROVIDER_LIMITS)
-    rate = effective_rate(
+    levels = [
         Level([limit.ceiling] * service.scopes.get(limit.scope, 1), limit.mean_cost())
         for limit in limits
-    )
-    workers = workers_wanted(rate, FIRST_GUESS, MOST_WORKERS)
+    ]
+    seconds = seconds_of_worker(levels, FIRST_GUESS)
+    workers = workers_wanted(effective_rate(levels), seconds, MOST_WORKERS)
     return [
         Batch(
             replication_id=service.replication_id,

@@ -3,7 +3,9 @@
 A worker is busy with a call for so many seconds: the call itself, and the call's part of all that
 is around it (steps that start, entities that are handed out, quota that is asked for). By Little's
 law, rate x seconds workers are busy all the time when calls are made at the quota's rate. With
-fewer the quota is left unused, and more would only wait for it.
+fewer the quota is left unused, and more would only wait for it. A worker has one entity in hand: if
+each account has a quota of its own that allows a call less often than a worker could make one, then
+its worker waits, which costs nothing, and all others need workers of their own.
 
 What comes on top of the time that the quota itself forces, and what is done about it:
 
@@ -37,6 +39,10 @@ GUESSED_CALLS = 100
 """The first guess counts as so many calls of which the time is known."""
 
 
+_ROUNDED = 1e-6
+"""A part of a worker that is due to the arithmetic."""
+
+
 @dataclass(frozen=True)
 class Level:
     """One level on which a provider limits requests, such as its servers.
@@ -51,6 +57,11 @@ class Level:
     @property
     def calls_per_second(self) -> float:
         return sum(self.rates) / self.units_per_call if self.units_per_call else math.inf
+
+    @property
+    def seconds_of_one(self) -> float:
+        """From one call to the next in one of the scopes, on average."""
+        return len(self.rates) / self.calls_per_second if self.calls_per_second else 0.0
 
 
 def effective_rate(levels: Iterable[Level]) -> float:
@@ -72,14 +83,22 @@ def mean_call_seconds(
     return known / (GUESSED_CALLS + calls) + gap
 
 
-def workers_wanted(rate: float, mean_call_seconds: float, most: int) -> int:
-    """How many workers are busy all the time at a rate of calls per second, by Little's law.
+def seconds_of_worker(levels: Iterable[Level], mean_call_seconds: float) -> float:
+    """Seconds from one call of a worker to its next: those that a call takes, or for which the
+    quota of the account that it works for lets it wait.
+    """
+    return max([mean_call_seconds, *(level.seconds_of_one for level in levels)])
+
+
+def workers_wanted(rate: float, seconds: float, most: int) -> int:
+    """How many workers make calls at a rate per second, by Little's law; `seconds` are those of a
+    worker.
 
     None where the rate is 0, else at least one and at most `most`.
     """
     if rate <= 0:
         return 0
-    return max(1, math.ceil(min(rate * mean_call_seconds, most)))
+    return max(1, math.ceil(min(rate * seconds, most) - _ROUNDED))
 
 
 def forecast(
@@ -88,10 +107,11 @@ def forecast(
     rate: float,
     cooldown_until: float,
     workers: int,
-    mean_call_seconds: float,
+    seconds: float,
     slowest_scope_seconds: float = 0,
 ) -> float | None:
     """When the last call will have been made, in seconds since 1970; None where nobody can know.
+    `seconds` are those of a worker.
 
     The slowest counts: the quota, or as many workers as there may be, or one scope alone, such as
     the account of a customer with far more entities than others: so many seconds are what is left
@@ -99,7 +119,7 @@ def forecast(
     """
     if calls_left <= 0:
         return now
-    pace = min(rate, workers / mean_call_seconds)
+    pace = min(rate, workers / seconds)
     if pace <= 0:
         return None
     return max(now, cooldown_until) + max(calls_left / pace, slowest_scope_seconds)

@@ -293,6 +293,22 @@ def test_says_of_how_many_servers_nothing_is_taken(beat, around):
     assert around.service().beat["refused"] == ""
 
 
+@pytest.mark.parametrize(("seconds", "following"), [(100, 100), (1000, 300), (103, 100), (60, 5)])
+def test_beats_seldom_while_everything_is_refused(beat, around, seconds, following):
+    around.put(any_replication(), any_service(batches=1, started=1), started(any_batch()))
+    set_rate(around, 10.0, cooldown_until=NOW.timestamp() + seconds)
+
+    assert beat()["next_at"] == at(following)
+
+
+def test_beats_as_ever_while_some_are_refused(beat, around):
+    around.put(any_replication(), any_service(scopes={"server": 2}, batches=1, started=1))
+    around.put(started(any_batch()))
+    set_rate(around, 10.0, cooldown_until=NOW.timestamp() + 1000)
+
+    assert beat()["next_at"] == at(5)
+
+
 def test_a_short_cooldown_is_not_worth_telling(beat, around):
     around.put(any_replication(), any_service(batches=1, started=1), started(any_batch()))
     set_rate(around, 10.0, cooldown_until=NOW.timestamp() + 60)

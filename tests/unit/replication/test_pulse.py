@@ -12,6 +12,7 @@ from replication.rules.pulse import (
     effective_rate,
     forecast,
     mean_call_seconds,
+    seconds_of_worker,
     workers_wanted,
 )
 
@@ -37,6 +38,29 @@ def test_there_is_never_a_worker_more_than_the_rate_keeps_busy(rate, seconds, mo
 
     assert 1 <= wanted <= most
     assert wanted == 1 or wanted - 1 < rate * seconds
+
+
+def test_accounts_that_let_their_workers_wait_get_a_worker_each():
+    accounts = Level([0.485] * 40)
+
+    seconds = seconds_of_worker([accounts], mean_call_seconds=0.3)
+
+    assert workers_wanted(effective_rate([accounts]), seconds, most=64) == 40
+
+
+def test_accounts_do_not_get_more_workers_than_all_of_them_may_use():
+    """Each call costs 50 units; all accounts together are allowed 5 calls, each of them 1."""
+    levels = [Level([50] * 40, 50), Level([250], 50)]
+
+    seconds = seconds_of_worker(levels, mean_call_seconds=0.3)
+
+    assert seconds == 1
+    assert workers_wanted(effective_rate(levels), seconds, most=64) == 5
+
+
+@pytest.mark.parametrize("level", [Level([20, 20]), Level([20, 20], 0), Level([], 1), Level([0])])
+def test_where_accounts_are_quick_or_nothing_is_limited_calls_are_what_takes_time(level):
+    assert seconds_of_worker([level], mean_call_seconds=0.3) == 0.3
 
 
 # --- seconds of a call
@@ -119,7 +143,7 @@ def test_the_slowest_decides_when_a_replication_is_finished(values, finish):
         "rate": 20,
         "cooldown_until": 0,
         "workers": 64,
-        "mean_call_seconds": 0.2,
+        "seconds": 0.2,
     }
 
     assert forecast(**ordinary | values) == pytest.approx(finish)
@@ -127,4 +151,4 @@ def test_the_slowest_decides_when_a_replication_is_finished(values, finish):
 
 @pytest.mark.parametrize("values", [{"rate": 0, "workers": 8}, {"rate": 20, "workers": 0}])
 def test_nobody_knows_the_finish_without_quota_or_workers(values):
-    assert forecast(0, 100, cooldown_until=0, mean_call_seconds=0.2, **values) is None
+    assert forecast(0, 100, cooldown_until=0, seconds=0.2, **values) is None
