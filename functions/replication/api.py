@@ -185,7 +185,7 @@ def read_report(replication_id: ReplicationId) -> Report:
 
 @api.post("/replications/<replication_id>/pause", roles=STEER, summary="Let it rest")
 def pause_replication(replication_id: ReplicationId) -> ReplicationView:
-    """Workers stop where they are, within a step's time, and go on there when it is resumed."""
+    """Workers stop where they are, within seconds, and go on there when it is resumed."""
     return moved(replication_id, ["PLANNING", "RUNNING"], "PAUSED")
 
 

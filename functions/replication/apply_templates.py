@@ -31,4 +31,4 @@ def apply_templates(work: Work) -> None:
                 ChecksumAlgorithm="SHA256",
             )
         work.cursor["position"] = number + 1
-        work.look_at_time()
+        work.look_around()

@@ -30,4 +30,4 @@ def create_folders(work: StorageWork) -> None:
             # Nobody has put anything into a folder that was not there a moment ago.
             work.cursor["fresh"] = made and not work.dry_run
         work.cursor["position"] = number + 1
-        work.look_at_time()
+        work.look_around()

@@ -1,7 +1,7 @@
 """What the steps of an entity have in common: where they begin, how long they work, what they say.
 
 A step works until its time is up, until the quota lets it wait for long, or until it is done; the
-cursor says where the next one goes on. Before it works it looks whether it still should: the
+cursor says where the next one goes on. It looks now and then whether it still should: the
 replication may be paused, or another worker may have the batch. An error that passes ends a step
 that has come further since it began like one whose time is up; without progress it is raised, and
 the machine tries again after a while. Whatever a step says or raises is kept in the history of an
@@ -23,7 +23,7 @@ from replication.replications_table import get_batch, known_replication
 from replication.rules.due_dates import BusinessCalendar
 from replication.rules.paths import document_path, folders_of
 from replication.rules.periods import Period
-from replication.rules.replication import GOES_ON, Status, summed
+from replication.rules.replication import GOES_ON, Batch, Status, summed
 from replication.rules.templates import Template, known
 from replication.storage.interface import Pause, Throttled
 from shared.customers import Customer, Entity, get_customer, get_entity
@@ -34,6 +34,9 @@ from shared.times import format_time
 CUSTOMERS_TABLE_NAME = os.environ["CUSTOMERS_TABLE_NAME"]
 STEP_SECONDS = 240.0
 """For how long a step works; what it has begun by then it may finish."""
+
+SECONDS_BETWEEN_LOOKS = 5.0
+"""So long after a pause, or after another worker was given the batch, a step goes on at most."""
 
 MOST_STEPS = 300
 """Of one execution, whose history would be full after some two thousand."""
@@ -85,7 +88,11 @@ class Work:
     cursor: dict[str, Any]
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[tuple[Kind, str]] = field(default_factory=list)
-    deadline: float = field(default_factory=lambda: time.time() + STEP_SECONDS)
+    began: float = field(default_factory=lambda: time.time())
+
+    def __post_init__(self) -> None:
+        self.deadline = self.began + STEP_SECONDS
+        self._looked_at = self.began
 
     @property
     def dry_run(self) -> bool:
@@ -147,10 +154,15 @@ class Work:
     def let_go(self) -> None:
         """The step is to begin again, after a while in which it keeps nobody waiting."""
 
-    def look_at_time(self) -> None:
-        """Raises Pause when the step's time is up."""
-        if time.time() >= self.deadline:
+    def look_around(self) -> None:
+        """Raises Pause when the step's time is up, or the entity is not to be worked on."""
+        now = time.time()
+        if now >= self.deadline:
             raise Pause
+        if now >= self._looked_at + SECONDS_BETWEEN_LOOKS:
+            self._looked_at = now
+            if own_batch(self.event) is None:
+                raise Pause
 
 
 def work_on[Kind: Work](
@@ -167,9 +179,8 @@ def work_on[Kind: Work](
     cursor = dict(event["cursor"] or {})
     if is_over(cursor, stage):
         return {"status": "done", "cursor": cursor}
-    batch = get_batch(event["replication_id"], event["provider"], event["batch"])
-    goes_on = known_replication(event["replication_id"]).state in GOES_ON
-    if not goes_on or batch.attempt != event["attempt"] or batch.open is None:
+    batch = own_batch(event)
+    if batch is None:
         return {"status": "stopped", "cursor": cursor}
     if cursor.get("steps", 0) >= MOST_STEPS:
         return {"status": "over", "cursor": cursor | {"steps": 0}}
@@ -189,6 +200,14 @@ def work_on[Kind: Work](
         work.let_go()
         raise
     return told(work, status, not_before)
+
+
+def own_batch(event: Input) -> Batch | None:
+    """The entity's batch; None where it is not to be worked on, or not by this attempt any more."""
+    batch = get_batch(event["replication_id"], event["provider"], event["batch"])
+    if batch.attempt != event["attempt"] or batch.open is None:
+        return None
+    return batch if known_replication(event["replication_id"]).state in GOES_ON else None
 
 
 def is_over(cursor: dict[str, Any], stage: Stage) -> bool:

@@ -89,7 +89,7 @@ def upload_folders(work: StorageWork) -> None:
             work.meter.expect("upload", left)
             upload_document(work, folders, key, key.removeprefix(prefix), place["progress"])
             place |= {"after": mark_of(key), "progress": {}}
-            work.look_at_time()
+            work.look_around()
         place |= {"source": source + 1, "after": None, "progress": {}}
 
 

@@ -62,6 +62,20 @@ def test_stops_where_another_worker_has_the_batch_or_it_has_ended(entity, change
     assert entity.storage.asked == []
 
 
+@pytest.mark.parametrize(("seconds", "made"), [(4, 6), (5, 2)])
+@pytest.mark.parametrize("attempt", [True, False], ids=["another worker", "paused"])
+def test_notices_within_seconds_that_it_should_not_go_on(entity, seconds, made, attempt):
+    entity.set_up()
+    entity.now = time.time()
+    batch = started(any_batch(entities=refs("north")), attempt=2)
+    changed = batch if attempt else any_replication(state="PAUSED")
+    before(entity, FOLDER, lambda: entity.around.put(changed), entity.passes(seconds))
+
+    entity.step("create_folders")
+
+    assert len(entity.storage.folders) == made
+
+
 def test_goes_on_behind_a_stop_where_it_was(entity):
     entity.set_up()
     before(entity, f"{FOLDER}/Bank", raises(Pause(None)))
