@@ -56,7 +56,7 @@ from benchmarks.replication_night import (
 )
 from benchmarks.replication_others import ONE_WRITER, Others, seconds_between
 from benchmarks.replication_run import Run, forecast_errors, keep, said, since, workers_of
-from benchmarks.replication_table import print_runs
+from benchmarks.replication_table import print_run, print_runs
 from benchmarks.replication_use import Meter, Use
 from benchmarks.replication_watch import Watch
 from local.cloud import deployment
@@ -173,6 +173,7 @@ class Bench:
                 run = self.after(play) if design == "after" else self.before(play)
             run.notes += play.notes
             run.faults = self.month.faults(simulators, period)
+        print_run(run)
         return run
 
     def needs(self, scenario: str, period: Period) -> dict[str, list[Need]]:

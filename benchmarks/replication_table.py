@@ -15,7 +15,7 @@ WIDTHS = (10, 7, 7, 8, 8, 8, 8, 8, 9, 9, 9, 7, 13, 9)
 
 
 def print_runs(runs: Sequence[Run], month: Month) -> None:
-    """Runs of one scenario."""
+    """Runs of one scenario side by side."""
     print()
     print(
         f"{month.number} customers, {sum(map(len, month.entities.values()))} entities, "
@@ -29,17 +29,19 @@ def print_runs(runs: Sequence[Run], month: Month) -> None:
     rows += [(name, *(show(run) for run in runs)) for name, show in ROWS]
     for row in rows:
         print(f"{row[0]:34}" + "".join(f"{cell:>22}" for cell in row[1:]))
-    for run in runs:
-        print(f"\n{run.design}, {run.scenario}:")
-        print_row(PROVIDER_COLUMNS)
-        for provider in run.needed:
-            print_row(provider_row(run, provider))
-        for note in run.notes:
-            print(f"  {note}")
-        print(f"  errors: {dict(run.errors.most_common())}")
-        seconds = {name: round(used) for name, used in run.use.by_function.most_common()}
-        print(f"  seconds of functions: {seconds}")
     print(flush=True)
+
+
+def print_run(run: Run) -> None:
+    print()
+    print_row(PROVIDER_COLUMNS)
+    for provider in run.needed:
+        print_row(provider_row(run, provider))
+    for note in run.notes:
+        print(f"  {note}")
+    print(f"  errors: {dict(run.errors.most_common())}")
+    seconds = {name: round(used) for name, used in run.use.by_function.most_common()}
+    print(f"  seconds of functions: {seconds}", flush=True)
 
 
 def provider_row(run: Run, provider: str) -> tuple[str, ...]:
