@@ -66,7 +66,9 @@ class Replication:
         for entity in entities:
             self._calls_left[entity.customer_id] += entity.calls
         first = self._workers_wanted(self._seconds_of_worker(pulse.FIRST_GUESS))
-        batches = list(plan_batches(entities, first, self._settings.largest_batch))
+        in_proportion = pulse.accounts_decide([self._level()])
+        largest = self._settings.largest_batch
+        batches = list(plan_batches(entities, first, largest, in_proportion=in_proportion))
         self._calls_planned = sum(entity.calls for entity in entities)
         self._world.start(self._metronome(batches))
 

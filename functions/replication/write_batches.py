@@ -28,6 +28,7 @@ from replication.rules.limits import limits_of
 from replication.rules.pulse import (
     FIRST_GUESS,
     Level,
+    accounts_decide,
     effective_rate,
     seconds_of_worker,
     workers_wanted,
@@ -171,6 +172,7 @@ def batches_for(service: Service, work: list[EntityWork]) -> list[Batch]:
     ]
     seconds = seconds_of_worker(levels, FIRST_GUESS)
     workers = workers_wanted(effective_rate(levels), seconds, MOST_WORKERS)
+    batches = plan_batches(work, workers, in_proportion=accounts_decide(levels))
     return [
         Batch(
             replication_id=service.replication_id,
@@ -182,7 +184,7 @@ def batches_for(service: Service, work: list[EntityWork]) -> list[Batch]:
                 for one in chosen
             ),
         )
-        for number, chosen in enumerate(plan_batches(work, workers), 1)
+        for number, chosen in enumerate(batches, 1)
     ]
 
 

@@ -1,12 +1,17 @@
 """In which order the entities of a provider are taken, and how many a worker takes at a time.
 
-The order is deficit round robin over the customers, which serves calls and not entities: each round
-adds the same number of calls, the quantum, to what a customer is owed, and a customer is served
-while it is owed anything. What its last entity needed beyond that is its debt in the next round. So
-a customer waits for another's quantum and one entity of it, never for its size: of two customers
-that both have entities left, one has had at most a quantum and the largest entity more than the
-other. It is owed first and paid afterwards, because an entity is worked on by one worker from its
-beginning to its end: the largest ones must begin early, or all others would wait for them.
+Where all customers share a quota, the order is deficit round robin over them, which serves calls
+and not entities: each round adds the same number of calls, the quantum, to what a customer is owed,
+and a customer is served while it is owed anything. What its last entity needed beyond that is its
+debt in the next round. So a customer waits for another's quantum and one entity of it, never for
+its size: of two customers that both have entities left, one has had at most a quantum and the
+largest entity more than the other. It is owed first and paid afterwards, because an entity is
+worked on by one worker from its beginning to its end: the largest ones must begin early, or all
+others would wait for them.
+
+Where each account has a quota of its own, nobody takes it from anybody, and the account with the
+most calls is what takes the time. So what a round adds is in proportion to what a customer has to
+be done: all are as far at any time, and no quota is idle while there is work for it.
 
 The order is cut into batches by guided self-scheduling: a batch is a part of what is left, so the
 batches become smaller, and the end is not one worker with a long batch while the others have
@@ -36,14 +41,19 @@ class EntityWork(NamedTuple):
 
 
 def plan_batches(
-    entities: Iterable[EntityWork], workers: int, largest: int = LARGEST_BATCH
+    entities: Iterable[EntityWork],
+    workers: int,
+    largest: int = LARGEST_BATCH,
+    *,
+    in_proportion: bool = False,
 ) -> Iterator[list[EntityWork]]:
     """Batches in the order in which they are to be started, for about so many workers at once.
+    `in_proportion` is for quotas that each account has for itself.
 
     They are the same whatever order the entities come in. The time is linear in their number but
     for the sorting, and so is the space.
     """
-    ordered = fair_order(entities)
+    ordered = fair_order(entities, in_proportion=in_proportion)
     left = sum(_calls(entity) for entity in ordered)
     position = 0
     while position < len(ordered):
@@ -54,24 +64,26 @@ def plan_batches(
         left -= calls
 
 
-def fair_order(entities: Iterable[EntityWork]) -> list[EntityWork]:
+def fair_order(entities: Iterable[EntityWork], *, in_proportion: bool = False) -> list[EntityWork]:
     """Deficit round robin: of each customer the largest entities first."""
     waiting = _by_customer(entities)
-    number = sum(len(own) for own in waiting)
+    sizes = [sum(map(_calls, own)) for own in waiting]
+    number = sum(map(len, waiting))
     if not number:
         return []
-    quantum = sum(_calls(entity) for own in waiting for entity in own) / number
-    turns = deque((own, 0.0) for own in waiting)
+    quantum = sum(sizes) / number
+    quanta = [len(waiting) / number * size if in_proportion else quantum for size in sizes]
+    turns = deque((own, added, 0.0) for own, added in zip(waiting, quanta, strict=True))
     ordered: list[EntityWork] = []
     while turns:
-        own, owed = turns.popleft()
-        owed += quantum
+        own, added, owed = turns.popleft()
+        owed += added
         while own and owed > 0:
             entity = own.popleft()
             owed -= _calls(entity)
             ordered.append(entity)
         if own:
-            turns.append((own, owed))
+            turns.append((own, added, owed))
     return ordered
 
 

@@ -13,7 +13,7 @@ from benchmarks.replication_month import OF_OTHERS, RATES, Month
 from benchmarks.replication_night import ZONE, Night, write_zone
 from benchmarks.replication_others import LOCK_SECONDS, Others, seconds_between
 from benchmarks.replication_run import Run
-from benchmarks.replication_table import PROVIDER_COLUMNS, WIDTHS, print_runs, provider_row
+from benchmarks.replication_table import PROVIDER_COLUMNS, WIDTHS, print_run, print_runs, provider_row
 from benchmarks.replication_use import Use
 from benchmarks.replication_watch import Sample, Watch
 from replication.rules.periods import Period
@@ -250,8 +250,11 @@ def test_a_row_has_a_cell_for_each_column_also_where_nothing_was_asked(measured)
     assert set(row[6:]) == {"-"}
 
 
-def test_totals_stand_side_by_side_and_providers_below(measured, month, capsys):
-    print_runs([measured(design="before", failed=3), measured()], month)
+def test_totals_stand_side_by_side_and_providers_above(measured, month, capsys):
+    runs = [measured(design="before", failed=3), measured()]
+    for run in runs:
+        print_run(run)
+    print_runs(runs, month)
 
     lines = capsys.readouterr().out.splitlines()
     [wall] = [line for line in lines if line.startswith("wall time")]

@@ -56,6 +56,35 @@ def test_of_two_customers_with_entities_left_none_is_ahead_by_more_than_a_quantu
         assert max(waiting, default=0) - min(waiting, default=0) <= mean + most
 
 
+@given(ANY_ENTITIES)
+def test_in_proportion_none_is_ahead_by_more_than_its_part_of_a_round_and_an_entity(entities):
+    sizes, left, most = Counter[str](), Counter[str](), Counter[str]()
+    for entity in entities:
+        sizes[entity.customer_id] += entity.calls
+        left[entity.customer_id] += 1
+        most[entity.customer_id] = max(most[entity.customer_id], entity.calls)
+    served = dict.fromkeys(sizes, 0)
+
+    ordered = fair_order(entities, in_proportion=True)
+
+    assert sorted(ordered) == sorted(entities)
+    for entity in ordered:
+        served[entity.customer_id] += entity.calls
+        left[entity.customer_id] -= 1
+        waiting = [one for one in served if left[one]]
+        behind = min((served[one] / sizes[one] for one in waiting), default=1)
+        for one in waiting:
+            ahead = (served[one] - most[one]) / sizes[one]
+            assert ahead <= behind + len(sizes) / len(entities) + 1e-9
+
+
+def test_in_proportion_a_customer_with_ten_times_as_much_is_served_ten_times_as_often():
+    ordered = fair_order(works(large=[20] * 100, small=[20] * 10), in_proportion=True)
+
+    half = Counter(entity.customer_id for entity in ordered[:55])
+    assert half == {"large": 50, "small": 5}
+
+
 def test_a_customer_with_a_thousand_entities_delays_nobody():
     ordered = fair_order(works(large=[20] * 1000, small=[20] * 3))
 

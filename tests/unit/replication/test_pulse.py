@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from replication.rules.pulse import (
     FIRST_GUESS,
     Level,
+    accounts_decide,
     effective_rate,
     forecast,
     mean_call_seconds,
@@ -40,12 +41,12 @@ def test_there_is_never_a_worker_more_than_the_rate_keeps_busy(rate, seconds, mo
     assert wanted == 1 or wanted - 1 < rate * seconds
 
 
-def test_accounts_that_let_their_workers_wait_get_a_worker_each():
+def test_accounts_that_let_their_workers_wait_get_two_each():
     accounts = Level([0.485] * 40)
 
     seconds = seconds_of_worker([accounts], mean_call_seconds=0.3)
 
-    assert workers_wanted(effective_rate([accounts]), seconds, most=64) == 40
+    assert workers_wanted(effective_rate([accounts]), seconds, most=100) == 80
 
 
 def test_accounts_do_not_get_more_workers_than_all_of_them_may_use():
@@ -54,13 +55,29 @@ def test_accounts_do_not_get_more_workers_than_all_of_them_may_use():
 
     seconds = seconds_of_worker(levels, mean_call_seconds=0.3)
 
-    assert seconds == 1
-    assert workers_wanted(effective_rate(levels), seconds, most=64) == 5
+    assert seconds == 2
+    assert workers_wanted(effective_rate(levels), seconds, most=64) == 10
 
 
 @pytest.mark.parametrize("level", [Level([20, 20]), Level([20, 20], 0), Level([], 1), Level([0])])
 def test_where_accounts_are_quick_or_nothing_is_limited_calls_are_what_takes_time(level):
     assert seconds_of_worker([level], mean_call_seconds=0.3) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("levels", "decide"),
+    [
+        ([Level([10] * 40)], True),
+        ([Level([10])], False),
+        ([Level([10] * 40), Level([100])], False),
+        ([Level([10] * 40), Level([100], 0)], True),
+        ([Level([10] * 40, 0.5), Level([20] * 40)], True),
+        ([], False),
+    ],
+    ids=["accounts", "one", "all together", "nothing shared", "two levels", "no limit"],
+)
+def test_accounts_decide_where_nothing_shared_does(levels, decide):
+    assert accounts_decide(levels) is decide
 
 
 # --- seconds of a call
