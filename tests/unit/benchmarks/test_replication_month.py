@@ -13,7 +13,13 @@ from benchmarks.replication_month import OF_OTHERS, RATES, Month
 from benchmarks.replication_night import ZONE, Night, write_zone
 from benchmarks.replication_others import LOCK_SECONDS, Others, seconds_between
 from benchmarks.replication_run import Run
-from benchmarks.replication_table import PROVIDER_COLUMNS, WIDTHS, print_run, print_runs, provider_row
+from benchmarks.replication_table import (
+    PROVIDER_COLUMNS,
+    WIDTHS,
+    print_run,
+    print_runs,
+    provider_row,
+)
 from benchmarks.replication_use import Use
 from benchmarks.replication_watch import Sample, Watch
 from replication.rules.periods import Period
