@@ -42,13 +42,18 @@ NAMES = {
 RATES: dict[str, dict[str, float]] = {
     "webdav": {"server": 5},
     "s3": {"server": 8},
-    "dropbox": {"account": 0.5},
-    "drive": {"provider": 250, "account": 50},
-    "graph": {"tenant": 1},
-    "box": {"account": 0.5, "uploads": 0.25},
+    "dropbox": {"account": 0.75},
+    "drive": {"provider": 250, "account": 37.5},
+    "graph": {"tenant": 1.5},
+    "box": {"account": 3, "uploads": 0.75},
 }
 """The limits in units a second, by provider and scope: those that are documented would be far too
 high for a laptop. What is made at Drive costs 50 units, at Graph 2.
+"""
+
+OF_ACCOUNTS = 0.5
+"""A provider with quotas for each account only has that part of the customers of another one: each
+of its accounts adds to what a laptop has to do.
 """
 
 OF_ALL = frozenset({"server", "provider"})
@@ -290,7 +295,7 @@ def shared_out(number: int, rates: dict[str, dict[str, float]]) -> list[str]:
         for provider, own in rates.items()
         if OF_ALL & own.keys()
     }
-    usual = sum(of_all.values()) / len(of_all) if of_all else 1.0
+    usual = OF_ACCOUNTS * sum(of_all.values()) / len(of_all) if of_all else 1.0
     weights = {provider: of_all.get(provider, usual) for provider in rates}
     given = dict.fromkeys(rates, 0)
     order = []

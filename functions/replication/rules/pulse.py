@@ -5,8 +5,7 @@ is around it (steps that start, entities that are handed out, quota that is aske
 law, rate x seconds workers are busy all the time when calls are made at the quota's rate. With
 fewer the quota is left unused, and more would only wait for it. A worker has one entity in hand: if
 each account has a quota of its own that allows a call less often than a worker could make one, then
-its worker waits, which costs nothing, and all others need workers of their own. Two for each: one
-has the next call ready while the other comes to its end, or uses what else the account is allowed.
+its worker waits, which costs nothing, and all others need workers of their own.
 
 What comes on top of the time that the quota itself forces, and what is done about it:
 
@@ -39,9 +38,6 @@ FIRST_GUESS = 0.3
 GUESSED_CALLS = 100
 """The first guess counts as so many calls of which the time is known."""
 
-
-WORKERS_OF_ACCOUNT = 2
-"""Where the quota of an account keeps a worker waiting."""
 
 _ROUNDED = 1e-6
 """A part of a worker that is due to the arithmetic."""
@@ -89,10 +85,9 @@ def mean_call_seconds(
 
 def seconds_of_worker(levels: Iterable[Level], mean_call_seconds: float) -> float:
     """Seconds from one call of a worker to its next: those that a call takes, or for which the
-    quota of the account that it works for lets it and another one wait.
+    quota of the account that it works for lets it wait.
     """
-    waits = (WORKERS_OF_ACCOUNT * level.seconds_of_one for level in levels)
-    return max([mean_call_seconds, *waits])
+    return max([mean_call_seconds, *(level.seconds_of_one for level in levels)])
 
 
 def accounts_decide(levels: Sequence[Level]) -> bool:

@@ -98,8 +98,8 @@ def test_a_quota_of_all_is_for_all_and_each_accounts_for_the_one_with_most_to_do
     [dropbox] = month.needs("dropbox", PERIOD, others=0.05)
 
     assert provider.units == 50 * month.requests("drive", PERIOD)
-    assert provider.units / 2 <= account.units < provider.units
-    assert (provider.rate, account.rate, dropbox.rate) == (250, 50, 0.5)
+    assert provider.units / 3 <= account.units < provider.units
+    assert (provider.rate, account.rate, dropbox.rate) == (250, 37.5, 0.75)
     assert (provider.bucket, account.bucket, dropbox.bucket) == (500, 200, 4)
     assert (provider.others, dropbox.others) == (0.0, 0.05)
 

@@ -41,12 +41,12 @@ def test_there_is_never_a_worker_more_than_the_rate_keeps_busy(rate, seconds, mo
     assert wanted == 1 or wanted - 1 < rate * seconds
 
 
-def test_accounts_that_let_their_workers_wait_get_two_each():
+def test_accounts_that_let_their_workers_wait_get_one_each():
     accounts = Level([0.485] * 40)
 
     seconds = seconds_of_worker([accounts], mean_call_seconds=0.3)
 
-    assert workers_wanted(effective_rate([accounts]), seconds, most=100) == 80
+    assert workers_wanted(effective_rate([accounts]), seconds, most=64) == 40
 
 
 def test_accounts_do_not_get_more_workers_than_all_of_them_may_use():
@@ -55,8 +55,8 @@ def test_accounts_do_not_get_more_workers_than_all_of_them_may_use():
 
     seconds = seconds_of_worker(levels, mean_call_seconds=0.3)
 
-    assert seconds == 2
-    assert workers_wanted(effective_rate(levels), seconds, most=64) == 10
+    assert seconds == 1
+    assert workers_wanted(effective_rate(levels), seconds, most=64) == 5
 
 
 @pytest.mark.parametrize("level", [Level([20, 20]), Level([20, 20], 0), Level([], 1), Level([0])])
