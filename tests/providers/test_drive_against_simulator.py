@@ -157,21 +157,6 @@ def test_what_is_listed_late_is_not_made_twice(server, storage, folder, somebody
     assert len(somebody.ids("late.pdf")) == 1
 
 
-def test_what_arrived_broken_goes_to_the_trash(storage, folder, somebody, monkeypatch):
-    sent = drive.Body
-
-    def broken(document: Any, *place: int, **around: bytes) -> Any:
-        return sent(BytesDocument(CONTENT[::-1]), *place, **around)
-
-    monkeypatch.setattr(drive, "Body", broken)
-    with pytest.raises(TransientError, match=r"^ChecksumMismatch: "):
-        put(storage, f"{folder}/broken.pdf")
-    assert somebody.ids("broken.pdf") == []
-    monkeypatch.undo()
-
-    assert put(storage, f"{folder}/broken.pdf") == "uploaded"
-
-
 def test_what_somebody_has_changed_since_it_arrived_is_left(storage, folder, somebody):
     put(storage, f"{folder}/changed.pdf", BytesDocument(b"filled in"))
     [ours] = somebody.ids("changed.pdf")

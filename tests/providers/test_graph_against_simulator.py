@@ -75,21 +75,6 @@ def test_what_sharepoint_lengthens_has_arrived(storage, folder, monkeypatch):
     assert put(storage, f"{folder}/a.docx") == "uploaded"
 
 
-def test_what_arrived_broken_is_removed(storage, folder, monkeypatch):
-    sent = graph.Body
-
-    def broken(document: Any, start: int, length: int) -> Any:
-        return sent(BytesDocument(CONTENT[::-1]), start, length)
-
-    monkeypatch.setattr(graph, "Body", broken)
-    with pytest.raises(TransientError, match=r"^ChecksumMismatch: "):
-        put(storage, f"{folder}/a.pdf")
-    monkeypatch.undo()
-    assert storage.find(folder) == {}
-
-    assert put(storage, f"{folder}/a.pdf") == "uploaded"
-
-
 def test_an_upload_that_nobody_knows_of_does_not_stand_in_the_way(account, storage, folder):
     storage._begun(f"{folder}/long", LONG, {})
 

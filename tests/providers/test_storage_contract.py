@@ -249,6 +249,22 @@ def test_leaves_what_somebody_else_has_put_there(account, storage, folder, other
     assert account.files(folder) == {f"{folder}/a.pdf": left.sha256}
 
 
+@only(*OAUTH, "nextcloud")
+def test_what_arrived_broken_is_nowhere_and_is_sent_again(account, storage, folder, monkeypatch):
+    sent = account.provider.module.Body
+
+    def broken(document: Any, *place: int, **around: bytes) -> Any:
+        return sent(BytesDocument(CONTENT[::-1]), *place, **around)
+
+    with monkeypatch.context() as on_the_way:
+        on_the_way.setattr(account.provider.module, "Body", broken)
+        with pytest.raises(TransientError, match=r"^ChecksumMismatch: "):
+            put(storage, f"{folder}/a.pdf")
+    assert storage.find(folder) == {}
+
+    assert put(storage, f"{folder}/a.pdf") == "uploaded"
+
+
 @only(*OAUTH)
 def test_what_is_said_to_be_there_is_believed(storage, folder, purse):
     put(storage, f"{folder}/other", BytesDocument(b"other"))
@@ -406,7 +422,8 @@ def test_another_document_does_not_go_on_with_the_parts_of_the_first(
     account, storage, folder, parts
 ):
     progress = account.begun(f"{folder}/long")
-    other = LongDocument(5)
+    other = BytesDocument(b"other!" * PIECE_BYTES)
+    assert other.size == LONG.size
 
     came_of_it = storage.upload(f"{folder}/long", other, there=None, progress=progress)
 
