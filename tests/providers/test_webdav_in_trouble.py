@@ -297,7 +297,7 @@ def test_the_beginning_of_a_long_document_is_replaced(cloud, name):
 
 @pytest.mark.parametrize("each", ["webdav"], indirect=True)
 def test_a_long_document_is_never_in_memory_as_a_whole(each, name):
-    document = LongDocument(100)
+    document = LongDocument(50)
     storage = opened(each, Purse())
     storage.find("")
     tracemalloc.start()
