@@ -24,7 +24,7 @@ from tests.providers.accounts import (
     OneToken,
     put,
 )
-from tests.providers.simulators import ACCOUNT, OTHER, simulator
+from tests.providers.simulators import ACCOUNT, OTHER, unlimited
 from tests.storages import PIECE_BYTES, BytesDocument, LongDocument, Purse
 
 EMPTY = BytesDocument(b"")
@@ -467,28 +467,29 @@ def test_goes_on_behind_the_part_that_was_in_trouble(account, server, folder, pa
     assert account.files(folder) == {f"{folder}/long": LONG.sha256}
 
 
-def test_goes_on_after_the_provider_was_restarted(provider, parts, tmp_path):
-    with simulator(provider, tmp_path, **PROVIDERS[provider].settings) as running:
-        account = Account(running)
-        storage, progress = account.open(), account.begun("long")
-        assert storage.create_folder("before")
-        running.kill()
-        for ask in (
-            *asks(storage, "any"),
-            lambda: storage.upload("long", LONG, there=None, progress=progress),
-        ):
+def test_goes_on_after_the_provider_was_away(account, server, storage, folder, parts):
+    progress = account.begun(f"{folder}/long")
+    upload = uploading(f"{folder}/long", LONG)
+    server.kill()
+    try:
+        for ask in (*asks(storage, f"{folder}/any"), lambda: upload(storage, progress)):
             with pytest.raises(TransientError):
                 ask()
+    finally:
+        server.start()
+        server.set_limits({"limits": unlimited(server)})
+    read: list[int] = []
+    rest = uploading(f"{folder}/long", LongDocument(6, read.append))
 
-        running.start()
+    assert rest(storage, progress) == "uploaded"
 
-        read: list[int] = []
-        rest = LongDocument(6, read.append)
-        assert storage.upload("long", rest, there=None, progress=progress) == "uploaded"
-        assert read[0] >= 2
-        assert not storage.create_folder("before")
-        assert put(storage, "any.pdf") == "uploaded"
-        assert account.files() == {"any.pdf": DOCUMENT.sha256, "long": LONG.sha256}
+    assert read[0] >= 2
+    assert not account.open().create_folder(folder)
+    assert put(storage, f"{folder}/any.pdf") == "uploaded"
+    assert account.files(folder) == {
+        f"{folder}/any.pdf": DOCUMENT.sha256,
+        f"{folder}/long": LONG.sha256,
+    }
 
 
 @pytest.mark.parametrize(
