@@ -11,15 +11,18 @@ PIECE_BYTES = 1024 * 1024
 
 
 class Purse:
-    """A meter that notes what is paid; `limit` is how often it pays before it asks for a pause."""
+    """A meter that notes what is paid; `limit` is how often it pays, for one kind of operation or
+    any, before it asks for a pause.
+    """
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, limit: int | None = None, *, of: Operation | None = None) -> None:
         self.spent: list[Operation] = []
         self.advice: list[tuple[float, float]] = []
-        self.limit = limit
+        self.limit, self.of = limit, of
 
     def spend(self, operation: Operation) -> None:
-        if self.limit is not None and len(self.spent) >= self.limit:
+        counted = [one for one in (*self.spent, operation) if self.of in (None, one)]
+        if self.limit is not None and len(counted) > self.limit:
             raise Pause
         self.spent.append(operation)
 

@@ -1,509 +1,80 @@
-"""The Box client against a server of another make, over real connections and with faults."""
+"""What only Box does: ids of folders, and parts that it processes and removes."""
 
 import time
-import tracemalloc
 from typing import Any
 
 import pytest
 
 from replication.storage import box
-from replication.storage.box import Box
-from replication.storage.interface import Pause, Throttled
-from replication.storage.json_api import connect
-from shared.errors import AmbiguousError, StorageRefused, TransientError
-from tests.providers.api_accounts import OneToken, connected, put
-from tests.providers.simulators import ACCOUNT, simulator
-from tests.providers.simulators import Box as Account
-from tests.storages import PIECE_BYTES, BytesDocument, LongDocument, Purse
-
-FOLDER = "Bücher & mehr"
-CONTENT = b"what the customer is to get\n" * 1000
-DOCUMENT = BytesDocument(CONTENT)
-LONG = LongDocument(5)
-ODD = "50% & mehr #1? ; 'a+b' (ä@ö) 日本"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    settings = {"chunk_minimum": 1, "part_size": PIECE_BYTES}
-    with simulator("box", tmp_path_factory.mktemp("box"), **settings) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def account(running):
-    return Account(running)
-
-
-@pytest.fixture(scope="module")
-def location(account):
-    """The id of a folder that is there."""
-    return account.make_folder(FOLDER).json()["id"]
+from replication.storage.interface import Pause
+from tests.providers.accounts import DOCUMENT, LONG, put
+from tests.providers.simulators import Box as Api
+from tests.storages import Purse
 
 
 @pytest.fixture
-def connection(running):
-    made = connected(running)
-    yield made
-    made.close()
+def provider():
+    return "box"
 
 
-@pytest.fixture
-def server(running):
-    running.clear_faults()
-    running.clear_stats()
-    yield running
-    running.clear_faults()
-
-
-@pytest.fixture
-def purse():
-    return Purse()
-
-
-@pytest.fixture
-def opened(server, connection, location):
-    def open_with(meter: Purse, location: str = location) -> Box:
-        return Box(location, server.url, connection, meter)
-
-    return open_with
-
-
-@pytest.fixture
-def storage(opened, purse):
-    return opened(purse)
-
-
-@pytest.fixture
-def parts(monkeypatch):
-    """Documents of more than 1 MiB go in parts of that size."""
-    monkeypatch.setattr(box, "LARGEST_REQUEST", PIECE_BYTES)
-
-
-@pytest.fixture
-def name(request):
-    return request.node.name
-
-
-def arrived(server, path: str) -> str | None:
-    return server.files(ACCOUNT["name"]).get(f"{FOLDER}/{path}")
-
-
-def begun(opened, name: str, requests: int, document: Any = LONG) -> dict[str, Any]:
-    """An upload that went on for so many requests."""
-    progress: dict[str, Any] = {}
-    with pytest.raises(Pause):
-        opened(Purse(limit=requests)).upload(name, document, there=None, progress=progress)
-    return progress
-
-
-# --- folders and lists
-
-
-def test_makes_a_folder_once_in_any_case(storage, server, name, purse):
-    assert storage.create_folder(name)
-    assert storage.create_folder(f"{name}/a")
-    assert not storage.create_folder(f"{name}/a")
-    assert not storage.create_folder(f"{name}/A")
-    assert not storage.create_folder(name)
-
-    assert storage.find(name) == {}
-    assert purse.spent == ["create_folder"] * 5 + ["find"]
-    assert f"{FOLDER}/{name}/a" in server.folders(ACCOUNT["name"])
-
-
-def test_another_process_finds_the_folders_by_listing_those_above(
-    server, storage, name, location, purse
-):
-    for folder in (name, f"{name}/a", f"{name}/a/b"):
-        storage.create_folder(folder)
-    other = Box(location, server.url, connected(server), purse)
+def test_another_process_finds_the_folders_by_listing_those_above(account, storage, folder, purse):
+    storage.create_folder(f"{folder}/a")
+    storage.create_folder(f"{folder}/a/b")
+    other = account.open(purse)
     purse.spent.clear()
 
-    assert put(other, f"{name}/A/b/c.txt", DOCUMENT) == "uploaded"
-    assert put(other, f"{name}/A/b/d.txt", DOCUMENT) == "uploaded"
+    assert put(other, f"{folder}/A/b/c.txt") == "uploaded"
+    assert put(other, f"{folder}/A/b/d.txt") == "uploaded"
 
     assert purse.spent == ["find"] * 3 + ["upload"] * 2
-    assert arrived(server, f"{name}/a/b/d.txt") == DOCUMENT.sha256
+    assert account.arrived(f"{folder}/a/b/d.txt") == DOCUMENT.sha256
 
 
-def test_a_folder_whose_parent_is_gone_is_to_be_made_again(storage, name):
-    with pytest.raises(TransientError, match=r"^FolderMissing: "):
-        storage.create_folder(f"{name}/below")
-    with pytest.raises(TransientError, match=r"^FolderMissing: "):
-        put(storage, f"{name}/document", DOCUMENT)
+def test_a_folder_that_was_made_again_meanwhile_is_found(account, server, storage, folder):
+    storage.create_folder(f"{folder}/a")
+    api = Api(server)
+    items = api.ask("GET", f"/2.0/folders/{account.location}/items?limit=1000").json()["entries"]
+    [before] = [item["id"] for item in items if item["name"] == folder]
+    api.ask("DELETE", f"/2.0/folders/{before}?recursive=true")
+    after = api.make_folder(folder, account.location).json()["id"]
+    api.make_folder("a", after)
+
+    assert put(storage, f"{folder}/a/b") == "uploaded"
+
+    assert account.arrived(f"{folder}/a/b") == DOCUMENT.sha256
 
 
-def test_a_folder_that_was_made_again_meanwhile_is_found(server, storage, account, name, location):
-    storage.create_folder(name)
-    storage.create_folder(f"{name}/a")
-    items = account.ask("GET", f"/2.0/folders/{location}/items?limit=1000").json()["entries"]
-    [before] = [item["id"] for item in items if item["name"] == name]
-    account.ask("DELETE", f"/2.0/folders/{before}?recursive=true")
-    after = account.make_folder(name, location).json()["id"]
-    account.make_folder("a", after)
-
-    assert put(storage, f"{name}/a/b", DOCUMENT) == "uploaded"
-
-    assert arrived(server, f"{name}/a/b") == DOCUMENT.sha256
-
-
-def test_a_location_that_is_not_there_is_told(opened):
-    storage = opened(Purse(), "999999")
-
-    for ask in (
-        lambda: storage.create_folder("any"),
-        lambda: storage.create_folder("any/below"),
-        lambda: storage.find(""),
-        lambda: put(storage, "any", DOCUMENT),
-    ):
-        with pytest.raises(StorageRefused, match=r"^LocationMissing: "):
-            ask()
-
-
-def test_a_folder_that_is_not_there_has_nothing_in_it(storage, name):
-    assert storage.find(name) == {}
-
-
-def test_a_file_in_a_folders_place_is_told(storage, name):
-    put(storage, name, DOCUMENT)
-
-    with pytest.raises(StorageRefused, match=r"^NameTaken: "):
-        storage.create_folder(name)
-
-
-def test_lists_all_pages(storage, name, monkeypatch, purse):
+def test_goes_on_with_the_parts_of_all_pages(account, folder, parts, monkeypatch):
+    progress, purse = account.begun(f"{folder}/long", 5), Purse()
     monkeypatch.setattr(box, "_ITEMS_AT_ONCE", 2)
-    storage.create_folder(name)
-    for number in range(5):
-        put(storage, f"{name}/{number}", BytesDocument(str(number).encode()))
-    storage.create_folder(f"{name}/folder")
-    purse.spent.clear()
 
-    assert sorted(storage.find(name)) == list("01234")
-    assert purse.spent == ["find"] * 3
+    came_of_it = account.open(purse).upload(f"{folder}/long", LONG, there=None, progress=progress)
+
+    assert came_of_it == "uploaded"
+    assert purse.counts() == {"find": 3, "upload": 2}
+    assert account.arrived(f"{folder}/long") == LONG.sha256
 
 
-def test_the_root_is_a_location_like_others(opened, name):
-    storage = opened(Purse(), "0")
-
-    storage.create_folder(name)
-    put(storage, f"{name}.txt", DOCUMENT)
-
-    assert f"{name}.txt" in storage.find("")
-    assert storage.find(name) == {}
-
-
-@pytest.mark.parametrize("odd", [ODD, "a\\b", "end ", " begin", "..", "\x07 bell"])
-def test_names_of_every_kind_arrive_and_are_read_back(storage, name, odd):
-    folder = f"{name.partition('[')[0]}/{odd}"
-    storage.create_folder(folder.rpartition("/")[0])
-    storage.create_folder(folder)
-
-    assert put(storage, f"{folder}/{odd}", DOCUMENT) == "uploaded"
-
-    [(read, found)] = storage.find(folder).items()
-    assert read == odd
-    assert put(storage, f"{folder}/{odd}", DOCUMENT, found) == "identical"
-
-
-@pytest.mark.parametrize("path", ["a//b", "", "a/", "x" * 256, "a/" + "ä" * 256, "\ud800"])
-def test_says_which_names_cannot_be(storage, path):
-    assert storage.illegal(path)
-
-
-@pytest.mark.parametrize("path", ["a/b", "x" * 255, "ä" * 255, "..", "a\\b", " "])
-def test_says_which_names_can_be_though_written_otherwise(storage, path):
-    assert storage.illegal(path) is None
-
-
-# --- documents
-
-
-@pytest.mark.parametrize("document", [DOCUMENT, BytesDocument(b"")], ids=["any", "empty"])
-def test_puts_a_document_with_one_request_and_knows_it_again(storage, name, purse, document):
-    assert put(storage, name, document) == "uploaded"
-    assert purse.spent == ["upload"]
-
-    there = storage.find("")[name]
-    assert put(storage, name, document, there) == "identical"
-    assert storage.same(name, there, document)
-    assert not storage.same(name, there, BytesDocument(document.content + b"."))
-    assert purse.counts() == {"upload": 1, "find": 1}
-    assert put(storage, name, document) == "identical"
-
-
-@pytest.mark.parametrize(
-    "other",
-    [CONTENT[::-1], CONTENT + b"more", CONTENT[:100], b""],
-    ids=["other", "longer", "beginning", "empty"],
-)
-@pytest.mark.parametrize("seen", [True, False])
-def test_leaves_what_somebody_else_has_put_there(storage, server, name, other, seen):
-    theirs = BytesDocument(other)
-    put(storage, name, theirs)
-    there = storage.find("")[name] if seen else None
-
-    assert put(storage, name, DOCUMENT, there) == "conflict"
-
-    assert arrived(server, name) == theirs.sha256
-
-
-def test_a_file_whose_name_has_another_case_is_the_same_place(storage, server, name):
-    put(storage, name.upper(), DOCUMENT)
-
-    assert put(storage, name, DOCUMENT) == "identical"
-    assert put(storage, name, BytesDocument(b"other")) == "conflict"
-
-
-def test_a_folder_in_a_documents_place_is_told(storage, name, parts):
-    storage.create_folder(name)
-
-    for document in (DOCUMENT, LONG):
-        with pytest.raises(StorageRefused, match=r"^NameTaken: "):
-            storage.upload(name, document, there=None, progress={})
-
-
-@pytest.mark.parametrize("mebibytes", [2, 5])
-def test_a_long_document_goes_in_parts(storage, server, name, purse, parts, mebibytes):
-    document = LongDocument(mebibytes)
-
-    assert put(storage, name, document) == "uploaded"
-
-    assert arrived(server, name) == document.sha256
-    assert purse.spent == ["find"] + ["upload"] * (mebibytes + 1)
-    assert put(storage, name, document, storage.find("")[name]) == "identical"
-
-
-def test_a_document_of_exactly_one_request_goes_in_one(storage, name, purse, parts):
-    assert put(storage, name, LongDocument(1)) == "uploaded"
-
-    assert purse.spent == ["upload"]
-
-
-def test_a_part_that_is_not_whole_comes_last(storage, server, name, parts):
-    document = BytesDocument(CONTENT * 100)
-    assert document.size % PIECE_BYTES
-
-    assert put(storage, name, document) == "uploaded"
-
-    assert arrived(server, name) == document.sha256
-
-
-def test_goes_on_with_the_parts_that_are_there(opened, server, name, parts):
-    progress = begun(opened, name, 3)  # The session, and two parts.
-    read: list[int] = []
-    rest = LongDocument(5, read.append)
-
-    came_of_it = opened(Purse()).upload(name, rest, there=None, progress=progress)
-
-    assert (came_of_it, progress) == ("uploaded", {})
-    assert set(read) == {2, 3, 4}
-    assert arrived(server, name) == LONG.sha256
-
-
-def test_goes_on_with_the_parts_of_all_pages(opened, server, name, parts, monkeypatch):
-    monkeypatch.setattr(box, "_ITEMS_AT_ONCE", 2)
-    progress = begun(opened, name, 5)
-    purse = Purse()
-
-    assert opened(purse).upload(name, LONG, there=None, progress=progress) == "uploaded"
-
-    assert purse.counts() == {"find": 2, "upload": 2}
-    assert arrived(server, name) == LONG.sha256
-
-
-def test_a_file_that_is_not_ready_yet_is_committed_later(server, storage, name, parts):
+def test_a_file_that_is_not_ready_yet_is_committed_later(account, server, storage, folder, parts):
     server.set_limits({"processing_seconds": 2})
     progress: dict[str, Any] = {}
     try:
         with pytest.raises(Pause) as raised:
-            storage.upload(name, LONG, there=None, progress=progress)
+            storage.upload(f"{folder}/long", LONG, there=None, progress=progress)
     finally:
         server.set_limits({"processing_seconds": 0})
 
     assert 0 < raised.value.not_before - time.time() <= 3
-    assert storage.upload(name, LONG, there=None, progress=progress) == "uploaded"
-    assert arrived(server, name) == LONG.sha256
+    assert storage.upload(f"{folder}/long", LONG, there=None, progress=progress) == "uploaded"
+    assert account.arrived(f"{folder}/long") == LONG.sha256
 
 
-def test_begins_again_when_the_session_is_gone(opened, server, name, parts):
-    progress = begun(opened, name, 2) | {"session": "0" * 32}
-    storage = opened(Purse())
+def test_the_parts_are_removed_where_somebody_was_faster(account, storage, folder, purse, parts):
+    progress = account.begun(f"{folder}/long")
+    put(storage, f"{folder}/long")
 
-    with pytest.raises(TransientError, match=r"^UploadExpired: "):
-        storage.upload(name, LONG, there=None, progress=progress)
+    assert storage.upload(f"{folder}/long", LONG, there=None, progress=dict(progress)) == "conflict"
 
-    assert storage.upload(name, LONG, there=None, progress=progress) == "uploaded"
-
-
-def test_another_document_does_not_go_on_with_the_parts_of_the_first(opened, server, name, parts):
-    progress = begun(opened, name, 2)
-    other = LongDocument(6)
-
-    assert opened(Purse()).upload(name, other, there=None, progress=progress) == "uploaded"
-
-    assert arrived(server, name) == other.sha256
-
-
-def test_somebody_was_faster_than_the_parts(opened, server, name, parts):
-    progress = begun(opened, name, 3)
-    purse = Purse()
-    storage = opened(purse)
-    put(storage, name, DOCUMENT)
-
-    assert storage.upload(name, LONG, there=None, progress=progress) == "conflict"
-
-    assert progress == {}
-    assert purse.spent[-1] == "find"  # The parts are removed.
-    assert arrived(server, name) == DOCUMENT.sha256
-
-
-def test_a_long_document_is_never_in_memory_as_a_whole(storage, server, name, monkeypatch):
-    monkeypatch.setattr(box, "LARGEST_REQUEST", 60 * PIECE_BYTES)
-    documents = {"one request": LongDocument(60), "parts": LongDocument(100)}
-    storage.find("")
-    tracemalloc.start()
-    try:
-        for kind, document in documents.items():
-            assert put(storage, f"{name} {kind}", document) == "uploaded"
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 8 * PIECE_BYTES
-
-
-# --- in trouble
-
-
-def test_a_throttle_is_told(server, storage):
-    body = '{"type": "error", "status": 429, "code": "rate_limit_exceeded"}'
-    headers = {"Retry-After": "7"}
-    server.set_faults({"action": "status", "status": 429, "headers": headers, "body": body})
-
-    for ask in (
-        lambda: storage.create_folder("any"),
-        lambda: storage.find(""),
-        lambda: put(storage, "any", DOCUMENT),
-    ):
-        with pytest.raises(Throttled) as raised:
-            ask()
-        assert raised.value.retry_after == 7
-    assert server.fault_hits() == [3]
-
-
-def test_limits_of_the_account_are_told(storage, server):
-    before = server.limits()["limits"]
-    server.set_limits({"limits": [{"scope": "account", "units": 1, "seconds": 60}]})
-    try:
-        storage.find("")
-        with pytest.raises(Throttled) as raised:
-            storage.find("")
-    finally:
-        server.set_limits({"limits": before})
-
-    assert raised.value.retry_after > 0
-
-
-def test_nobody_knows_of_a_folder_whose_reply_is_lost(server, storage, name):
-    server.set_faults({"action": "lose_reply", "kind": "create_folder", "times": 1})
-
-    with pytest.raises(AmbiguousError, match=r"^ReplyLost: "):
-        storage.create_folder(name)
-
-    assert not storage.create_folder(name)
-
-
-@pytest.mark.parametrize("document", [DOCUMENT, LONG], ids=["whole", "in parts"])
-def test_a_document_whose_reply_is_lost_is_found_to_be_there(
-    server, storage, name, parts, document
-):
-    server.set_faults({"action": "lose_reply", "method": "POST", "kind": "upload", "times": 1})
-
-    assert put(storage, name, document) == "identical"
-
-    assert server.fault_hits() == [1]
-    assert arrived(server, name) == document.sha256
-
-
-@pytest.mark.parametrize("action", ["lose_reply", "refuse", "truncate"])
-def test_a_part_whose_reply_is_lost_is_looked_for(opened, server, name, parts, action):
-    progress = begun(opened, name, 2)
-    server.set_faults({"action": action, "method": "PUT", "times": 1, "keep_bytes": 1000})
-    storage = opened(Purse())
-
-    with pytest.raises(TransientError):
-        storage.upload(name, LONG, there=None, progress=progress)
-
-    assert storage.upload(name, LONG, there=None, progress=progress) == "uploaded"
-    assert arrived(server, name) == LONG.sha256
-
-
-@pytest.mark.parametrize("document", [DOCUMENT, LONG], ids=["whole", "in parts"])
-@pytest.mark.parametrize("action", ["refuse", "truncate"])
-def test_a_document_that_broke_off_leaves_nothing_and_is_tried_again(
-    server, storage, name, parts, document, action
-):
-    rule = {"action": action, "method": "POST", "kind": "upload", "times": 1}
-    server.set_faults(rule | {"keep_bytes": 100})
-    progress: dict[str, Any] = {}
-
-    with pytest.raises(TransientError, match=r"^UploadBrokeOff: "):
-        storage.upload(name, document, there=None, progress=progress)
-    assert arrived(server, name) is None
-
-    assert storage.upload(name, document, there=None, progress=progress) == "uploaded"
-    assert arrived(server, name) == document.sha256
-
-
-def test_nobody_knows_of_a_document_that_cannot_be_compared(server, storage, name):
-    server.set_faults(
-        {"action": "lose_reply", "kind": "upload", "times": 1},
-        {"action": "refuse", "kind": "find", "times": 1},
-    )
-
-    with pytest.raises(AmbiguousError, match="cannot be found out"):
-        put(storage, name, DOCUMENT)
-
-    assert put(storage, name, DOCUMENT) == "identical"
-
-
-def test_a_server_that_is_not_there_is_asked_again_later(tmp_path, purse):
-    with simulator("box", tmp_path) as running:
-        storage = Box("0", running.url, connected(running), purse)
-        assert storage.create_folder("before")
-        running.kill()
-
-        for ask in (
-            lambda: storage.create_folder("any"),
-            lambda: storage.find(""),
-            lambda: put(storage, "any", DOCUMENT),
-        ):
-            with pytest.raises(TransientError):
-                ask()
-
-        running.start()
-        assert not storage.create_folder("before")
-
-
-def test_a_full_account_is_told(tmp_path, purse, parts):
-    with simulator("box", tmp_path, chunk_minimum=1) as running:
-        running.add_account(**ACCOUNT, storage_quota=1000)
-        storage = Box("0", running.url, connected(running), purse)
-        running.add_account(**ACCOUNT, storage_quota=1000)
-
-        for document in (DOCUMENT, LONG):
-            with pytest.raises(StorageRefused, match=r"^StorageFull: "):
-                storage.upload("any", document, there=None, progress={})
-
-
-def test_a_token_that_nobody_takes_is_refused_after_one_more_try(server, purse):
-    tokens = OneToken("nobody's")
-    storage = Box("0", server.url, connect(tokens), purse)
-
-    with pytest.raises(StorageRefused, match=r"^CredentialsRefused: "):
-        storage.find("")
-
-    assert tokens.refused == ["nobody's"]
-    assert purse.spent == ["find"] * 2
+    assert purse.spent[-1] == "find"
+    with pytest.raises(box.NotThere):
+        list(storage._parts_that_are_there(progress))

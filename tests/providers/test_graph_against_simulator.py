@@ -1,6 +1,5 @@
 """What only Microsoft Graph does: one name for all capital letters, types of drives, headers."""
 
-import hashlib
 import json
 from typing import Any
 
@@ -9,97 +8,28 @@ import pytest
 from replication.storage import graph
 from replication.storage.interface import Found, Throttled
 from shared.errors import StorageRefused, TransientError
-from tests.providers.api_accounts import CONTENT, DOCUMENT, USER, Tokens, arrived, opened, put
-from tests.providers.simulators import OTHER, simulator
-from tests.storages import BytesDocument, LongDocument, Purse
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    with simulator("graph", tmp_path_factory.mktemp("graph")) as running:
-        yield running
+from tests.providers.accounts import CONTENT, DOCUMENT, LONG, Tokens, put
+from tests.providers.simulators import OTHER
+from tests.storages import BytesDocument
 
 
 @pytest.fixture
-def server(running):
-    yield running
-    running.clear_faults()
-
-
-@pytest.fixture
-def purse():
-    return Purse()
-
-
-@pytest.fixture
-def storage(server, purse):
-    return opened(server, purse)
-
-
-@pytest.fixture
-def folder(storage, purse, request):
-    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
-    assert storage.create_folder(name)
-    purse.spent.clear()
-    return name
-
-
-def test_a_name_is_taken_whatever_its_capital_letters(storage, folder, server):
-    assert storage.create_folder(f"{folder}/Below")
-    assert not storage.create_folder(f"{folder}/below")
-    put(storage, f"{folder}/A.pdf")
-
-    assert put(storage, f"{folder}/a.pdf") == "identical"
-    assert put(storage, f"{folder}/a.PDF", BytesDocument(b"other")) == "conflict"
-    assert set(storage.find(folder)) == {"A.pdf"}
-
-
-def test_says_that_a_file_has_the_folders_name(storage, folder):
-    put(storage, f"{folder}/2026-11")
-
-    with pytest.raises(StorageRefused, match=r"^NameTaken: a file"):
-        storage.create_folder(f"{folder}/2026-11")
+def provider():
+    return "graph"
 
 
 def test_a_folder_with_the_document_s_name_is_a_conflict(storage, folder):
     storage.create_folder(f"{folder}/a.pdf")
 
     assert put(storage, f"{folder}/a.pdf") == "conflict"
-    assert put(storage, f"{folder}/a.pdf", LongDocument(6)) == "conflict"
-
-
-def test_a_document_costs_one_request(storage, folder, purse):
-    put(storage, f"{folder}/a.pdf")
-
-    assert purse.spent == ["upload"]
-
-
-def test_a_long_document_costs_one_request_more_than_it_has_parts(storage, folder, purse):
-    put(storage, f"{folder}/long", LongDocument(25))
-
-    assert purse.spent == ["upload"] * 4
-
-
-def test_a_location_is_a_folder_in_a_drive(server, storage, folder):
-    url = f"{storage._root}:/{folder}"
-    folder_id = storage._api.ask("find", "GET", url, (200,)).document["id"]
-    below = opened(server, location=f"{server.drive_id(USER)}/{folder_id}")
-
-    assert below.create_folder("2026-11")
-    assert not below.create_folder("2026-11")
-    assert put(below, "2026-11/a.pdf") == "uploaded"
-    assert put(below, "b.pdf") == "uploaded"
-
-    assert set(below.find("")) == {"b.pdf"}
-    assert arrived(server, f"{folder}/2026-11/a.pdf") == DOCUMENT.sha256
+    assert put(storage, f"{folder}/a.pdf", LONG) == "conflict"
 
 
 @pytest.mark.parametrize("drive_type", ["personal", "business", "documentLibrary"])
-def test_each_type_of_drive_has_hashes_of_its_own(server, drive_type, request):
+def test_each_type_of_drive_has_hashes_of_its_own(account, server, drive_type, request):
     name = f"user-{drive_type.lower()}"
     server.add_account(name, drive_type=drive_type)
-    storage = opened(
-        server,
+    storage = account.open(
         location=server.drive_id(name, drive_type),
         tokens=Tokens(server, name, drive_type=drive_type),
     )
@@ -145,43 +75,26 @@ def test_what_sharepoint_lengthens_has_arrived(storage, folder, monkeypatch):
     assert put(storage, f"{folder}/a.docx") == "uploaded"
 
 
-def test_what_arrived_broken_is_removed(server, storage, folder, monkeypatch):
-    sent = graph.Body
+def test_an_upload_that_nobody_knows_of_does_not_stand_in_the_way(account, storage, folder):
+    storage._begun(f"{folder}/long", LONG, {})
 
-    def broken(document: Any, start: int, length: int) -> Any:
-        return sent(BytesDocument(CONTENT[::-1]), start, length)
+    assert put(storage, f"{folder}/long", LONG) == "uploaded"
 
-    monkeypatch.setattr(graph, "Body", broken)
-    with pytest.raises(TransientError, match=r"^ChecksumMismatch: "):
-        put(storage, f"{folder}/a.pdf")
-    monkeypatch.undo()
-    assert storage.find(folder) == {}
-
-    assert put(storage, f"{folder}/a.pdf") == "uploaded"
-
-
-def test_an_upload_that_nobody_knows_of_does_not_stand_in_the_way(server, storage, folder):
-    document = LongDocument(6)
-    storage._begun(f"{folder}/long", document, {})
-
-    assert put(storage, f"{folder}/long", document) == "uploaded"
-
-    assert arrived(server, f"{folder}/long") == document.sha256
+    assert account.arrived(f"{folder}/long") == LONG.sha256
 
 
 def test_one_that_is_too_long_for_that_is_tried_later(storage, folder, monkeypatch):
     monkeypatch.setattr(graph, "MOST_AT_ONCE_BYTES", 5_000_000)
-    document = LongDocument(6)
-    storage._begun(f"{folder}/long", document, {})
+    storage._begun(f"{folder}/long", LONG, {})
 
     with pytest.raises(TransientError, match=r"^UploadUnderWay: "):
-        put(storage, f"{folder}/long", document)
+        put(storage, f"{folder}/long", LONG)
 
 
-def test_parts_that_are_given_up_are_removed(server, storage, folder):
-    document, progress = LongDocument(6), {}
-    storage._begun(f"{folder}/long", document, progress)
-    put(opened(server), f"{folder}/other")
+def test_parts_that_are_given_up_are_removed(account, storage, folder):
+    progress: dict[str, Any] = {}
+    storage._begun(f"{folder}/long", LONG, progress)
+    put(account.open(), f"{folder}/other")
 
     storage.give_up(f"{folder}/long", progress)
 
@@ -189,13 +102,13 @@ def test_parts_that_are_given_up_are_removed(server, storage, folder):
         storage._where_it_goes_on(progress["url"])
 
 
-def test_the_upload_s_url_gets_no_token(server, storage, folder):
+def test_the_upload_s_url_gets_no_token(storage, folder):
     """The simulator refuses one, as Microsoft may."""
-    assert put(storage, f"{folder}/long", LongDocument(6)) == "uploaded"
+    assert put(storage, f"{folder}/long", LONG) == "uploaded"
 
 
-def test_whoever_has_no_access_to_a_drive_is_told(server):
-    storage = opened(server, location=server.drive_id(OTHER["name"]))
+def test_whoever_has_no_access_to_a_drive_is_told(account, server):
+    storage = account.open(location=server.drive_id(OTHER["name"]))
 
     with pytest.raises(StorageRefused, match=r"^LocationMissing: "):
         storage.find("")

@@ -253,65 +253,15 @@ def test_a_pause_before_the_verification_does_not_send_it_twice(each, name):
 LONG = LongDocument(4)
 
 
-def test_a_long_document_goes_in_chunks(cloud, name, purse):
-    progress: dict[str, Any] = {}
-
-    assert opened(cloud, purse).upload(name, LONG, there=None, progress=progress) == "uploaded"
-
-    assert arrived(cloud, name) == LONG.sha256
-    assert progress == {}
-    assert purse.counts()["upload"] == 6  # A folder, four chunks, and their assembly.
-
-
-@pytest.mark.parametrize("kept", [True, False], ids=["progress kept", "progress lost"])
-def test_goes_on_with_the_chunks_that_are_there(cloud, name, kept):
-    progress: dict[str, Any] = {}
+def test_goes_on_with_the_chunks_that_are_there_although_the_progress_is_lost(cloud, name):
     with pytest.raises(Pause):
-        opened(cloud, Purse(limit=3)).upload(name, LONG, there=None, progress=progress)
+        opened(cloud, Purse(limit=3)).upload(name, LONG, there=None, progress={})
     read: list[int] = []
     rest = LongDocument(4, read.append)
 
-    came_of_it = opened(cloud, Purse()).upload(
-        name, rest, there=None, progress=progress if kept else {}
-    )
+    assert put(opened(cloud, Purse()), name, rest) == "uploaded"
 
-    assert came_of_it == "uploaded"
     assert read == [2, 3]
-    assert arrived(cloud, name) == LONG.sha256
-
-
-def test_a_chunk_that_broke_off_is_sent_again(cloud, name):
-    cloud.set_faults(
-        {"action": "truncate", "path": "/uploads/*/00003", "keep_bytes": 9, "times": 1}
-    )
-    progress: dict[str, Any] = {}
-    storage = opened(cloud, Purse())
-    with pytest.raises(TransientError):
-        storage.upload(name, LONG, there=None, progress=progress)
-
-    assert storage.upload(name, LONG, there=None, progress=progress) == "uploaded"
-
-    assert arrived(cloud, name) == LONG.sha256
-
-
-def test_begins_again_when_the_server_has_removed_the_chunks(cloud, name):
-    progress: dict[str, Any] = {}
-    with pytest.raises(Pause):
-        opened(cloud, Purse(limit=3)).upload(name, LONG, there=None, progress=progress)
-    storage = opened(cloud, Purse())
-    storage.give_up(name, progress)
-
-    with pytest.raises(TransientError, match=r"^UploadExpired: "):
-        storage.upload(name, LONG, there=None, progress=progress)
-
-    assert storage.upload(name, LONG, there=None, progress=progress) == "uploaded"
-
-
-def test_an_assembly_whose_reply_is_lost_is_found_to_be_done(cloud, name):
-    cloud.set_faults({"action": "lose_reply", "method": "MOVE", "times": 1})
-
-    assert put(opened(cloud, Purse()), name, LONG) == "identical"
-
     assert arrived(cloud, name) == LONG.sha256
 
 
@@ -342,23 +292,12 @@ def test_the_beginning_of_a_long_document_is_replaced(cloud, name):
     assert arrived(cloud, name) == LONG.sha256
 
 
-def test_another_document_does_not_go_on_with_the_chunks_of_the_first(cloud, name):
-    progress: dict[str, Any] = {}
-    with pytest.raises(Pause):
-        opened(cloud, Purse(limit=3)).upload(name, LONG, there=None, progress=progress)
-    other = LongDocument(5)
-
-    came_of_it = opened(cloud, Purse()).upload(name, other, there=None, progress=progress)
-
-    assert came_of_it == "uploaded"
-    assert arrived(cloud, name) == other.sha256
-
-
 # --- memory
 
 
+@pytest.mark.parametrize("each", ["webdav"], indirect=True)
 def test_a_long_document_is_never_in_memory_as_a_whole(each, name):
-    document = LongDocument(200)
+    document = LongDocument(50)
     storage = opened(each, Purse())
     storage.find("")
     tracemalloc.start()
