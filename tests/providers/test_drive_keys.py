@@ -7,120 +7,114 @@ import pytest
 
 from replication.storage import drive, drive_keys
 from replication.storage.interface import Pause
-from replication.storage.sending import new_session
 from shared.errors import AmbiguousError, TransientError
-from tests.providers.api_accounts import CONTENT, DOCUMENT, Tokens, opened
-from tests.providers.simulators import simulator
+from tests.providers import cloud_drives
+from tests.providers.accounts import CONTENT, DOCUMENT, Account
 from tests.storages import BytesDocument, Purse
 
 OTHER = BytesDocument(CONTENT[::-1])
 INSIDE = ("Bank", "Freight", "Freight/Bills")
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    with simulator("drive", tmp_path_factory.mktemp("drive")) as running:
-        yield running
+@pytest.fixture
+def provider():
+    return "drive"
 
 
-class Account:
-    """A customer's, with an entity of its own; each process sees it with nothing remembered."""
+class Entity:
+    """An entity at a customer's account; each process sees it with nothing remembered."""
 
-    def __init__(self, server: Any, name: str) -> None:
-        self.server, self.entity = server, name
+    def __init__(self, account: Account, name: str) -> None:
+        self.account, self.name = account, name
         self.folders = [name, f"{name}/2026-12", *(f"{name}/2026-12/{one}" for one in INSIDE)]
         self.bank = self.folders[2]
         self.notes: dict[str, Any] = {}
-        self._tokens = Tokens(server)
+        self._anybody = cloud_drives.Drive(account.server)
 
     def process(self, notes: dict[str, Any] | None = None) -> "Process":
         """One that goes on with what the last step has noted, or with other notes."""
         return Process(self, self.notes if notes is None else notes)
 
-    def ask(self, method: str, path: str = "", document: Any = None, **query: str) -> Any:
-        """What anybody else asks by the API as it is."""
-        reply = new_session().request(
-            method,
-            f"{self.server.url}/drive/v3/files{path}",
-            params=query,
-            json=document,
-            headers={"Authorization": f"Bearer {self._tokens.token()}"},
-            timeout=30,
-        )
-        assert reply.ok, reply.text
-        return reply.json() if reply.content else None
-
-    def ids(self, name: str, parent: str | None = None) -> list[str]:
-        """Of all that has a name and is not in the trash."""
-        below = f" and '{parent}' in parents" if parent else ""
-        return [
-            one["id"]
-            for one in self.ask("GET", q=f"name = '{name}' and trashed = false{below}")["files"]
-        ]
+    def id(self, folder: str) -> str:
+        """Of the one folder or document at a path."""
+        place = self.account.location
+        for name in folder.split("/"):
+            [place] = [one["id"] for one in self._below(place) if one["name"] == name]
+        return place
 
     def names(self, folder: str) -> list[str]:
-        """Of all that is in a folder of the entity, twice where it is there twice."""
-        place = "root"
-        for name in folder.split("/"):
-            [place] = self.ids(name, place)
-        found = self.ask("GET", q=f"'{place}' in parents and trashed = false")["files"]
-        return sorted(one["name"] for one in found)
+        """Of all that is in a folder and not in the trash, twice where it is there twice."""
+        place = self.id(folder) if folder else self.account.location
+        return sorted(one["name"] for one in self._below(place))
+
+    def throw_away(self, path: str) -> None:
+        where = f"/files/{self.id(path)}"
+        assert self._anybody.ask("PATCH", where, json={"trashed": True}).ok
+
+    def remove(self, path: str) -> None:
+        assert self._anybody.ask("DELETE", f"/files/{self.id(path)}").ok
+
+    def _below(self, place: str) -> list[dict[str, str]]:
+        query = {"q": f"'{place}' in parents and trashed = false", "pageSize": 1000}
+        found: list[dict[str, str]] = self._anybody.ask("GET", "/files", params=query).json()[
+            "files"
+        ]
+        return found
 
 
 class Process:
     """A step: what it notes is kept where it ends, and not where it is killed."""
 
-    def __init__(self, account: Account, notes: dict[str, Any]) -> None:
-        self.account, self.purse = account, Purse()
+    def __init__(self, entity: Entity, notes: dict[str, Any]) -> None:
+        self.entity, self.purse = entity, Purse()
         self.notes = json.loads(json.dumps(notes))
-        self.storage = opened(account.server, self.purse)
-        self.storage.go_on(account.folders, self.notes)
+        self.storage = entity.account.open(self.purse)
+        self.storage.go_on(entity.folders, self.notes)
 
     def ends(self) -> None:
-        self.account.notes = self.notes
+        self.entity.notes = self.notes
 
     def make(self, *folders: str) -> list[bool]:
-        return [self.storage.create_folder(folder) for folder in folders or self.account.folders]
+        return [self.storage.create_folder(folder) for folder in folders or self.entity.folders]
 
     def put(self, name: str, document: Any = DOCUMENT) -> str:
         progress: dict[str, Any] = {}
-        path = f"{self.account.bank}/{name}"
+        path = f"{self.entity.bank}/{name}"
         came_of_it: str = self.storage.upload(path, document, there=None, progress=progress)
         return came_of_it
 
 
 @pytest.fixture
-def account(running, request):
-    yield Account(running, request.node.name)
-    running.clear_faults()
+def entity(account, request):
+    return Entity(account, request.node.name)
 
 
 @pytest.fixture
-def noted(account):
-    """An account whose entity's ids are noted, and nothing made."""
-    process = account.process()
+def noted(entity):
+    """An entity whose ids are noted, and nothing made."""
+    process = entity.process()
     with pytest.raises(Pause):
         process.make()
     process.ends()
-    return account
+    return entity
 
 
 @pytest.fixture
 def made(noted):
-    """An account with all folders of the entity."""
+    """An entity with all of its folders."""
     process = noted.process()
     assert process.make() == [True] * 5
     process.ends()
     return noted
 
 
-def test_nothing_is_made_before_the_ids_are_noted(account):
-    process = account.process()
+def test_nothing_is_made_before_the_ids_are_noted(entity):
+    process = entity.process()
 
     with pytest.raises(Pause):
         process.make()
 
-    assert account.ids(account.entity) == []
+    assert entity.name not in entity.names("")
     assert process.purse.counts() == {"verify": 1}
 
 
@@ -166,8 +160,8 @@ def test_two_that_do_the_same_step_at_once_make_nothing_twice(noted):
     assert noted.names(noted.bank) == ["a.pdf", "b.pdf"]
 
 
-def test_lost_replies_make_nothing_twice(noted, running):
-    running.set_faults(
+def test_lost_replies_make_nothing_twice(noted, server):
+    server.set_faults(
         {"action": "lose_reply", "kind": "create_folder", "times": 2},
         {"action": "lose_reply", "kind": "upload", "times": 1},
     )
@@ -178,12 +172,12 @@ def test_lost_replies_make_nothing_twice(noted, running):
     assert process.make() == [True] * 5
     assert process.put("a.pdf") == "uploaded"
 
-    assert noted.ids(noted.entity) == noted.ids(noted.entity)[:1]
+    assert noted.names("").count(noted.name) == 1
     assert noted.names(noted.bank) == ["a.pdf"]
 
 
 def test_an_entity_that_had_the_period_is_looked_at(made):
-    other = Account(made.server, made.entity)
+    other = Entity(made.account, made.name)
     with pytest.raises(Pause):
         (process := other.process()).make()
     process.ends()
@@ -224,9 +218,8 @@ def test_documents_in_another_order_are_looked_for(made):
     assert made.process().put("d.pdf") == "uploaded"
 
 
-def test_a_folder_that_somebody_has_thrown_away_is_made_again(made, account):
-    [bank] = made.ids("Bank", made.ids("2026-12", made.ids(made.entity)[0])[0])
-    account.ask("PATCH", f"/{bank}", {"trashed": True})
+def test_a_folder_that_somebody_has_thrown_away_is_made_again(made):
+    made.throw_away(made.bank)
 
     process = made.process()
     with pytest.raises(TransientError, match="FolderMissing"):
@@ -238,10 +231,9 @@ def test_a_folder_that_somebody_has_thrown_away_is_made_again(made, account):
     assert made.names(made.bank) == ["a.pdf"]
 
 
-def test_a_document_that_somebody_has_removed_for_good_is_sent_again(made, account):
+def test_a_document_that_somebody_has_removed_for_good_is_sent_again(made):
     made.process().put("a.pdf")
-    [there] = made.ids("a.pdf", made.process().storage._folders.get(made.bank))
-    account.ask("DELETE", f"/{there}")
+    made.remove(f"{made.bank}/a.pdf")
 
     assert made.process().put("a.pdf") == "uploaded"
 
@@ -292,4 +284,4 @@ def test_notes_hold_no_names(made):
 
     said = json.dumps(made.notes)
 
-    assert not any(name in said for name in (made.entity, "2026-12", "Bank", "Bills"))
+    assert not any(name in said for name in (made.name, "2026-12", "Bank", "Bills"))
