@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
+from local.providers.drive_errors import not_found
 from local.providers.ids import from_url_safe, sealed, unsealed, url_safe
 from local.providers.store import BIN, LAST, Entry, Store, parent_of
 
@@ -98,7 +99,7 @@ class Files:
 
     def _in_folder(self, space: str, folder: Entry | None) -> list[Entry]:
         if folder is None:
-            return []
+            raise not_found("")  # So Google says it, without the id.
         thrown_away = self.store.below(space, BIN, BIN + LAST, -1)
         from_there = [one for one in thrown_away if one.meta.get("was_in") == folder.id]
         return self.store.children(space, folder.path) + from_there

@@ -120,6 +120,13 @@ def test_rule_c_a_day_that_is_used_up_is_told_apart(running, limited, drive):
     assert uploads[0].json()["error"]["message"] == "User rate limit exceeded."
 
 
+def test_a_list_of_a_folder_that_is_not_there_is_refused_without_its_id(drive):
+    reply = drive.ask("GET", "/files", params={"q": f"'{drive.new_id()}' in parents"})
+
+    assert reason(reply) == (404, "notFound", "global")
+    assert reply.json()["error"]["message"] == "File not found: ."
+
+
 def test_counts_quota_units(tmp_path):
     with simulator("drive", tmp_path, limits=[{"scope": "account", "units": 410}]) as running:
         drive = Drive(running)

@@ -124,9 +124,8 @@ def test_a_location_that_is_not_there_is_told(account, provider):
         put(storage, "any")
     with pytest.raises((StorageRefused, TransientError), match=r"^(Location|Folder)Missing: "):
         storage.create_folder("any/below")
-    if provider != "drive":  # Its simulator finds nothing there, and says no more.
-        with pytest.raises(StorageRefused, match=r"^LocationMissing: "):
-            storage.find("")
+    with pytest.raises(StorageRefused, match=r"^LocationMissing: "):
+        storage.find("")
 
 
 @only("dropbox", "box", "graph", "nextcloud")
