@@ -22,6 +22,9 @@ FOLDERS_SHARE = 0.4
 STARTED_AT_ONCE = 8
 """See start_workers.py."""
 
+WORTH_TELLING = 60.0
+"""See collect_metrics.py."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -111,7 +114,7 @@ class Replication:
                         world.start(self._worker(list(batch)))
                 self._invoked(world.now - began)
                 started += new
-            next_at = (beat // settings.pulse_seconds + 1) * settings.pulse_seconds
+            next_at = pulse.next_beat(beat, settings.pulse_seconds, self._quiet_until())
             yield max(next_at, world.now) + overheads.transition
 
     def _workers_wanted(self, seconds: float) -> int:
@@ -127,6 +130,11 @@ class Replication:
         keys = {self._governor.key(customer_id) for customer_id in self._calls_left}
         rates = [self._governor.quota_of(key).rate for key in keys]
         return pulse.Level(rates, self._truth.units)
+
+    def _quiet_until(self) -> float:
+        keys = {self._governor.key(customer_id) for customer_id in self._calls_left}
+        until = min((self._governor.quota_of(key).cooldown_until for key in keys), default=0.0)
+        return until if until > self._world.now + WORTH_TELLING else 0.0
 
     def _slowest_scope_seconds(self) -> float:
         """What the customer with the most calls left needs at the rate of its own account."""

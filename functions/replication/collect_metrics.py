@@ -29,6 +29,7 @@ from replication.rules.pulse import (
     effective_rate,
     forecast,
     mean_call_seconds,
+    next_beat,
     seconds_of_worker,
     workers_wanted,
 )
@@ -64,9 +65,6 @@ MOST_ATTEMPTS = 5
 
 WORTH_TELLING = 60.0
 """Seconds for which a provider takes no requests before a person is told."""
-
-QUIET_SECONDS = 300.0
-"""From one beat to the next at most, while a provider refuses everything for longer."""
 
 PLURALS = {
     "server": "servers",
@@ -108,7 +106,8 @@ def handler(event: Input, context: LambdaContext) -> Output:
     if service.ended_batches == service.batches and not running:
         return finished(service, number)
     beat = Beat(service, opened, running)
-    next_at = next_beat(began, beat.quiet_until)
+    due = next_beat(began, PULSE_SECONDS, beat.quiet_until)
+    next_at = format_time(datetime.fromtimestamp(due, UTC))
     if replication.state not in GOES_ON:
         return stopping(service, beat, number, next_at)
     free = max(beat.wanted - len(running), 0)
@@ -127,17 +126,6 @@ def handler(event: Input, context: LambdaContext) -> Output:
         "new": new,
         "again": resumed,
     }
-
-
-def next_beat(began: float, quiet_until: float) -> str:
-    """Beats are as far apart as a pulse, however long each takes; one that is late follows at once.
-    While all requests are refused, as until the next day, there is less to be seen.
-
-    A Wait knows whole seconds only, so they are multiples of the pulse.
-    """
-    after = max(began, min(quiet_until, began + QUIET_SECONDS) - PULSE_SECONDS)
-    seconds = (after // PULSE_SECONDS + 1) * PULSE_SECONDS
-    return format_time(datetime.fromtimestamp(seconds, UTC))
 
 
 # --- workers

@@ -35,6 +35,9 @@ from dataclasses import dataclass
 FIRST_GUESS = 0.3
 """Seconds of a call before an entity has ended: of a WebDAV server, with all that is around it."""
 
+QUIET_SECONDS = 300.0
+"""From one beat to the next at most, while a provider refuses everything for longer."""
+
 GUESSED_CALLS = 100
 """The first guess counts as so many calls of which the time is known."""
 
@@ -105,6 +108,17 @@ def workers_wanted(rate: float, seconds: float, most: int) -> int:
     if rate <= 0:
         return 0
     return max(1, math.ceil(min(rate * seconds, most) - _ROUNDED))
+
+
+def next_beat(began: float, pulse_seconds: float, quiet_until: float) -> float:
+    """When the beat after the one that began then is due. While everything is refused, until
+    `quiet_until`, there is less to be seen.
+
+    Beats are a pulse apart however long each takes, and one that is late follows at once. A Wait of
+    a machine knows whole seconds only, so they are multiples of the pulse.
+    """
+    after = max(began, min(quiet_until, began + QUIET_SECONDS) - pulse_seconds)
+    return (after // pulse_seconds + 1) * pulse_seconds
 
 
 def forecast(
