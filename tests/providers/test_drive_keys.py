@@ -263,6 +263,19 @@ def test_a_document_that_has_changed_since_it_was_sent_is_looked_for(made):
     assert made.names(made.bank) == ["a.pdf"]
 
 
+def test_folders_beyond_those_that_are_noted_are_looked_for(entity, monkeypatch):
+    monkeypatch.setattr(drive_keys, "MOST_NOTED", 4)
+    process = entity.process()
+    with pytest.raises(Pause):
+        process.make()
+    process.ends()
+    assert entity.process().make() == [True] * 5
+
+    assert entity.process().make() == [True] * 4 + [False]
+
+    assert entity.names(entity.folders[3]) == ["Bills"]
+
+
 def test_more_ids_are_noted_where_there_are_many_documents(noted, monkeypatch):
     monkeypatch.setattr(drive_keys, "DOCUMENTS_AHEAD", 2)
     process = noted.process(notes={})

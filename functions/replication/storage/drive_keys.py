@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from replication.rules.paths import mark_of
+from replication.storage.folder_ids import MOST_NOTED
 from replication.storage.interface import Pause
 
 DOCUMENTS_AHEAD = 100
-MOST_AT_ONCE = 1000
-"""Ids that Google gives in a reply."""
+"""With those of folders no more than Google gives in a reply, which is 1000."""
 
 
 class Keys:
@@ -54,8 +54,9 @@ class Keys:
         self._notes |= {"keys": {}, "spare": []}
 
     def _reserve(self) -> None:
-        """Note ids for all folders and for some documents, as far as one reply has them."""
-        ids = self._generate(min(len(self._marks) + DOCUMENTS_AHEAD, MOST_AT_ONCE))
-        keys = dict(zip(self._marks.values(), ids, strict=False))
+        """Note ids for folders, those above first, and for some documents."""
+        marks = list(self._marks.values())[:MOST_NOTED]
+        ids = self._generate(len(marks) + DOCUMENTS_AHEAD)
+        keys = dict(zip(marks, ids, strict=False))
         self._notes |= {"keys": keys, "spare": ids[len(keys) :]}
         raise Pause

@@ -12,6 +12,8 @@ from replication.rules.paths import mark_of
 
 KEPT_SECONDS = 300.0
 MOST_KEPT = 10_000
+MOST_NOTED = 500
+"""Notes are part of an execution's state, of which Step Functions takes 256 KB."""
 
 
 class FolderIds:
@@ -54,7 +56,7 @@ class EntityFolderIds:
 
     def put(self, path: str, folder_id: str) -> None:
         self._kept.put(path, folder_id)
-        if path in self._marks:
+        if path in self._marks and len(self._noted) < MOST_NOTED:
             self._noted[self._marks[path]] = folder_id
 
     def clear(self) -> None:

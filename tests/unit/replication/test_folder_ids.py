@@ -3,7 +3,7 @@
 import pytest
 
 from replication.storage import folder_ids
-from replication.storage.folder_ids import KEPT_SECONDS, EntityFolderIds, FolderIds
+from replication.storage.folder_ids import KEPT_SECONDS, MOST_NOTED, EntityFolderIds, FolderIds
 
 
 class Time:
@@ -66,6 +66,19 @@ def test_what_one_process_has_noted_another_knows(ids, time):
 
     assert another.get("a/b") == "17"
     assert another.get("a") is None
+
+
+def test_no_more_are_noted_than_an_execution_may_carry(ids):
+    folders = [f"folder {number}" for number in range(MOST_NOTED + 1)]
+    noted = {}
+    entity = EntityFolderIds(ids)
+    entity.go_on(folders, noted)
+
+    for folder in folders:
+        entity.put(folder, f"id of {folder}")
+
+    assert len(noted) == MOST_NOTED
+    assert entity.get(folders[-1]) == f"id of {folders[-1]}"
 
 
 def test_folders_of_others_are_kept_and_not_noted(ids):
