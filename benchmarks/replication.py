@@ -9,7 +9,7 @@ that are sent again after a backoff, as many SDKs do; `after`.
 
 scenarios: `steady`; `storm`, in which the providers refuse everything for 20 s; `halved`, in which
 their limits are halved half-way; `killed`, in which every few seconds a function's process is;
-`expired`, in which all access tokens are too old every 20 s; `locked`, in which other programs of
+`expired`, in which all access tokens are too old every 65 s; `locked`, in which other programs of
 the customers hold locks in their storage, and at Dropbox use some of the account's quota
 (replication_others.py); `day`, in which Drive's quota of a day is used up half-way, and the next
 day is played to begin minutes later (replication_night.py).
