@@ -11,7 +11,7 @@ from tests.processes import function_processes, handler_of, kill
 STORM_SECONDS = 20.0
 SECONDS_BETWEEN_KILLS = 8.0
 SECONDS_OF_TOKENS = 65.0
-"""A token that is refused within a minute is taken for one that would be refused for ever."""
+"""Where two in a row are refused within a minute, all others are taken to be."""
 
 STORMS: dict[str, dict[str, Any]] = {
     "webdav": {"action": "status", "status": 429, "headers": {"Retry-After": "2"}},

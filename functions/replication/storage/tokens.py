@@ -1,9 +1,9 @@
 """Access tokens of OAuth 2, which all processes share by the account's secret.
 
 Beside `client_id`, `client_secret` and `refresh_token`, which a person stores there, the secret has
-the access token and its times. A process uses that one until it is about to expire or was refused.
-Then one process refreshes it, under a lease; the others read what it has stored. They wait for a
-moment only: longer waits are a Pause.
+the access token, its times and what it has replaced. A process uses that one until it is about to
+expire or was refused. Then one process refreshes it, under a lease; the others read what it has
+stored. They wait for a moment only: longer waits are a Pause.
 
 At Box a refresh token is good once, and Microsoft gives a new one each time. So the secret is read
 again under the lease, and what was granted is stored before anybody uses it. What can go wrong:
@@ -43,11 +43,16 @@ from shared.clients import secretsmanager, transient_failures
 from shared.errors import StorageRefused, TransientError
 from shared.times import format_time, parse_time
 
+YOUNG, AGED = "a young token", "an aged token"
+"""What the secret says that its token has replaced."""
+
 SAFETY_SECONDS = 120.0
 """A token is not used this close to its end: clocks differ, and a request may wait for its time."""
 
 YOUNG_SECONDS = 60.0
-"""A token that is refused so soon was not too old: a new one would be refused, too."""
+"""A token that is refused so soon was not too old. It may have been made void all the same; but if
+the next one is refused as soon, so would be all others.
+"""
 
 LEASE_SECONDS = 90.0
 """Longer than a refresh takes with all its timeouts."""
@@ -159,9 +164,16 @@ class AccessTokens:
         token = _read(secret)
         if token is None:
             return None
-        if token.text == refused and self._clock() < token.issued_at + YOUNG_SECONDS:
+        if self._is_refused_young(token, refused) and secret.get("replaced") == YOUNG:
             raise StorageRefused(*_GOOD_FOR_NOTHING)
         return token if self._is_good(token, refused) else None
+
+    def _is_refused_young(self, token: _Token | None, refused: str | None) -> bool:
+        return (
+            token is not None
+            and token.text == refused
+            and self._clock() < token.issued_at + YOUNG_SECONDS
+        )
 
     def _refreshed_as_holder(self, refused: str | None, fence: int) -> _Token:
         try:
@@ -185,6 +197,8 @@ class AccessTokens:
                 if secret.get("refresh_token") == before.get("refresh_token"):
                     raise StorageRefused(*_AUTHORISE_AGAIN) from None
                 continue
+            young = self._is_refused_young(_read(secret), refused)
+            granted["replaced"] = YOUNG if young else AGED
             self._store(secret, granted)
             return _token(granted)
 
