@@ -227,8 +227,8 @@ def test_many_at_once_refresh_once(made, stub, module):
     endpoint = Endpoint(stub)
     workers = [made() for _ in range(8)]
     together, got = Barrier(8), []
-    for client in (module.secretsmanager, module.leases.dynamodb):
-        client()  # boto3 makes none in several threads at once.
+    for connect in (module.secretsmanager, module.leases.dynamodb):
+        connect()  # boto3 makes no clients in several threads at once.
 
     def work(tokens):
         together.wait()
