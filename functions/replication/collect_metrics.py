@@ -235,8 +235,7 @@ class Beat:
     @property
     def quiet_until(self) -> float:
         """Until when everything is refused, if that is worth telling."""
-        everything = not self.refused
-        return self.cooldown_until if everything and self.is_refused_for_long else 0.0
+        return self.cooldown_until if self.is_refused_for_long and not self.refused else 0.0
 
     @property
     def is_refused_for_long(self) -> bool:
@@ -269,10 +268,7 @@ class Beat:
 def units_of_call(provider: str, counts: Counts) -> dict[str, float]:
     """What a call costs on average on each level that is limited, as those that were counted."""
     calls = {operation: counts.get(f"{operation}_calls", 0) for operation in OPERATIONS}
-    limits = limits_of(provider, PROVIDER_LIMITS)
-    if not any(calls.values()):
-        return {limit.scope: limit.mean_cost() for limit in limits}
-    return {limit.scope: limit.mean_cost(calls) for limit in limits}
+    return {limit.scope: limit.mean_cost(calls) for limit in limits_of(provider, PROVIDER_LIMITS)}
 
 
 def levels_of(

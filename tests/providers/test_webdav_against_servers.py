@@ -1,6 +1,5 @@
 """The WebDAV client against servers that others have written, and against our own simulators."""
 
-import hashlib
 import shutil
 import socket
 import subprocess
@@ -21,12 +20,11 @@ from replication.storage import webdav
 from replication.storage.webdav import WebDav
 from replication.storage.webdav_requests import connect
 from shared.errors import StorageRefused, TransientError
+from tests.providers.accounts import CONTENT, DOCUMENT, put
 from tests.providers.simulators import ACCOUNT, simulator, wait_for
 from tests.storages import BytesDocument, Purse
 
 USER, PASSWORD = "ann", "a sécret"
-CONTENT = b"what the customer is to get\n" * 1000
-DOCUMENT = BytesDocument(CONTENT)
 ODD = "Bücher 50% & mehr/#1? ; 'a+b' (ä@ö) 日本"
 """A folder and a name that need encoding in a URL, in XML, or in both."""
 
@@ -155,22 +153,6 @@ def opened(monkeypatch):
 
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", noted)
     return made
-
-
-@pytest.fixture
-def folder(storage, purse, request):
-    """A folder of the test's own."""
-    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
-    assert storage.create_folder(name)
-    purse.spent.clear()
-    return name
-
-
-def put(storage: WebDav, path: str, document: Any = DOCUMENT, there: Any = None) -> str:
-    progress: dict[str, Any] = {}
-    came_of_it = storage.upload(path, document, there=there, progress=progress)
-    assert progress == {}
-    return came_of_it
 
 
 def test_makes_a_folder_once(storage, folder, place, purse):

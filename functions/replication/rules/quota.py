@@ -107,8 +107,11 @@ class Limit(_Value):
     def cost(self, operation: Operation) -> float:
         return self.costs.get(operation, 1.0)
 
-    def mean_cost(self, calls: Mapping[Operation, int] = PLANNED_CALLS) -> float:
-        """Units of a call on average, where so many calls are made for each operation."""
+    def mean_cost(self, made: Mapping[Operation, int] = PLANNED_CALLS) -> float:
+        """Units of a call on average, by how many were made for each operation; as is planned
+        where there was none.
+        """
+        calls = made if any(made.values()) else PLANNED_CALLS
         units = sum(self.cost(operation) * number for operation, number in calls.items())
         return units / sum(calls.values())
 

@@ -32,10 +32,9 @@ COUNTS = (
     *("waited_ms", "busy_ms"),
 )
 """`calls` are requests, also told apart by what they were for; those of a step that failed and was
-done again are not in it. `folders` and `uploaded` are what
-was made, or in a dry run would be. `waited_ms` is time for which the quota let a step wait,
-`busy_ms` all other time of the worker, from when it was given the entity until what has come of it
-is noted.
+done again are not in it. `folders` and `uploaded` are what was made, or in a dry run would be.
+`waited_ms` is time for which the quota let a step wait, `busy_ms` all other time of the worker,
+from when it was given the entity until what has come of it is noted.
 """
 
 
