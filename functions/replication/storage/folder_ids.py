@@ -56,8 +56,9 @@ class EntityFolderIds:
 
     def put(self, path: str, folder_id: str) -> None:
         self._kept.put(path, folder_id)
-        if path in self._marks and len(self._noted) < MOST_NOTED:
-            self._noted[self._marks[path]] = folder_id
+        mark = self._marks.get(path)
+        if mark is not None and (mark in self._noted or len(self._noted) < MOST_NOTED):
+            self._noted[mark] = folder_id
 
     def clear(self) -> None:
         self._kept.clear()

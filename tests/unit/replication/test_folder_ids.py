@@ -79,6 +79,8 @@ def test_no_more_are_noted_than_an_execution_may_carry(ids):
 
     assert len(noted) == MOST_NOTED
     assert entity.get(folders[-1]) == f"id of {folders[-1]}"
+    entity.put(folders[0], "another id")
+    assert entity.get(folders[0]) == "another id"
 
 
 def test_folders_of_others_are_kept_and_not_noted(ids):
